@@ -1,0 +1,17 @@
+//! Numerical core of `CaLab`: from calcium-imaging traces to neural activity.
+//!
+//! One noun, one file: each module opens with what it computes and its formula. Nothing here
+//! knows Python except the folder `python`, which the feature of that name gates.
+//!
+//! ```
+//! use calab_solver::kernel::build_kernel;
+//!
+//! let kernel = build_kernel(0.02, 0.4, 30.0)?;
+//! assert_eq!((kernel[0], kernel[2]), (0.0, 1.0));
+//! # Ok::<(), calab_solver::error::SolverError>(())
+//! ```
+
+pub mod error;
+pub mod kernel;
+#[cfg(feature = "python")]
+mod python;

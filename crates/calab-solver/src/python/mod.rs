@@ -1,0 +1,13 @@
+//! The extension module `calab_solver._native`: the list of what it exports.
+
+mod error;
+mod kernel;
+
+use pyo3::prelude::*;
+
+/// Compiled numerics of calab-solver; its functions are documented in the Python modules.
+#[pymodule(gil_used = false)]
+mod _native {
+    #[pymodule_export]
+    use super::kernel::build_kernel;
+}
