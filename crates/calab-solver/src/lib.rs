@@ -12,7 +12,10 @@
 //! ```
 
 pub mod ar2;
+pub mod certificate;
 pub mod error;
+pub mod exact;
+pub mod interior;
 pub mod kernel;
 #[cfg(feature = "python")]
 mod python;
