@@ -99,7 +99,7 @@ def docs(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """Run the main job: simulate a recording, deconvolve it, score it, draw it."""
     sync(session)
-    session.run("calab", "demo", *session.posargs)
+    session.run("calab", "demo", "--force", *session.posargs)
 
 
 @nox.session(default=False)
