@@ -1,0 +1,3 @@
+"""Readers and writers of calcium traces and of CaLab exports."""
+
+__all__: list[str] = []

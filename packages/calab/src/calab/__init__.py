@@ -1,0 +1,3 @@
+"""Calcium-imaging analysis: from traces to neural activity."""
+
+__all__: list[str] = []
