@@ -11,6 +11,7 @@
 //! # Ok::<(), calab_solver::error::SolverError>(())
 //! ```
 
+pub mod ar2;
 pub mod error;
 pub mod kernel;
 #[cfg(feature = "python")]
