@@ -12,7 +12,10 @@
 //! ```
 
 pub mod ar2;
+pub mod baseline;
 pub mod error;
 pub mod kernel;
 #[cfg(feature = "python")]
 mod python;
+mod ranks;
+pub mod segments;
