@@ -63,3 +63,15 @@ pub fn check_finite(
     }
     Err(SolverError::parameter(name, expected, &value))
 }
+
+/// Accepts an array of the length that the other arguments imply.
+///
+/// # Errors
+///
+/// [`SolverError::Length`] for any other.
+pub fn check_length(name: &'static str, expected: usize, got: usize) -> Result<(), SolverError> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(SolverError::Length { name, expected, got })
+}

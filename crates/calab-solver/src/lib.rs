@@ -13,9 +13,12 @@
 
 pub mod ar2;
 pub mod certificate;
+pub mod baseline;
 pub mod error;
 pub mod exact;
 pub mod interior;
 pub mod kernel;
 #[cfg(feature = "python")]
 mod python;
+mod ranks;
+pub mod segments;

@@ -5,7 +5,12 @@ use super::problem::{Outcome, Recursion, Rule, Settings, Sparsity, Task};
 use super::start::Survey;
 
 /// Share of the way to the boundary that a step may go.
-const DAMPING: f64 = 0.995;
+const DAMPING: f64 = 0.99;
+/// First sources, in units of what holds calcium at the trace's scale; first multipliers, in units of
+/// the highest price and of a given sparsity. Of the values tried these took the fewest iterations.
+const FIRST_SOURCE: f64 = 2.0;
+const FIRST_MULTIPLIER: f64 = 0.01;
+const FIRST_SPARSITY: f64 = 0.3;
 /// The sparsity is frozen once it would move by less than this share.
 const FREEZE: f64 = 0.005;
 /// Relative gap below which a prediction of the residual is worth following.
@@ -134,8 +139,9 @@ impl Lane {
         if self.state == State::Done {
             return;
         }
-        let source = if self.bound.is_finite() { 0.5 * self.bound } else { 0.5 * drift };
-        self.start = (source, (0.1 * price).max(self.m));
+        let source = if self.bound.is_finite() { 0.5 * self.bound } else { FIRST_SOURCE * drift };
+        let sparsity = if self.frozen { FIRST_SPARSITY * self.m } else { self.m };
+        self.start = (source, (FIRST_MULTIPLIER * price).max(sparsity));
         if let Some(floor) = self.floor {
             self.offset = self.offset.max(floor + 0.1);
             self.offset_multiplier = self.start.1;
@@ -201,7 +207,8 @@ impl Lane {
         }
         let length = 1.0 / steepest;
         let left = ((1.0 - length) + length * length * second / self.products).max(0.0);
-        self.centre = left * left * left * self.products / self.pairs;
+        // Mehrotra's third power leaves more to centre than these well-scaled problems need.
+        self.centre = left.powi(4) * self.products / self.pairs;
         if !self.frozen {
             self.retarget(affine.squares.0[l]);
         }
