@@ -15,3 +15,4 @@ pub mod error;
 pub mod kernel;
 #[cfg(feature = "python")]
 mod python;
+pub mod simulate;

@@ -1,5 +1,6 @@
 """Numerical core of CaLab: a thin, typed Python face over Rust."""
 
 from .kernel import build_kernel
+from .simulate import SimulatedCells, simulate_cells
 
-__all__ = ["build_kernel"]
+__all__ = ["SimulatedCells", "build_kernel", "simulate_cells"]

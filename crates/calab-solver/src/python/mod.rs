@@ -2,6 +2,7 @@
 
 mod error;
 mod kernel;
+mod simulate;
 
 use pyo3::prelude::*;
 
@@ -10,4 +11,6 @@ use pyo3::prelude::*;
 mod _native {
     #[pymodule_export]
     use super::kernel::build_kernel;
+    #[pymodule_export]
+    use super::simulate::simulate_cells;
 }
