@@ -85,31 +85,46 @@ impl FrameResponse {
     /// Writes the frame means of the calcium and the number of spikes per frame.
     pub(super) fn trace(
         &self,
-        mut train: impl Iterator<Item = u64>,
+        train: impl Iterator<Item = u64>,
         calcium: &mut [f64],
         spikes: &mut [f32],
     ) {
         let steps = self.kernel.len() - 1;
+        spikes.fill(0.0);
+        let (mut state, mut frame) = (State::default(), 0);
+        for step in train {
+            let (firing, left) = (step as usize / steps, steps - step as usize % steps);
+            let until = frame.max(firing + 1);
+            state = self.advance(state, &mut calcium[frame..until]);
+            frame = until;
+            calcium[firing] += self.mean[left];
+            spikes[firing] += 1.0;
+            state.level += self.kernel[left];
+            state.sources += self.decay[left];
+        }
+        self.advance(state, &mut calcium[frame..]);
+    }
+
+    /// Writes the frame means that `state` gives without further spikes, and returns what is left.
+    fn advance(&self, state: State, calcium: &mut [f64]) -> State {
+        let steps = self.kernel.len() - 1;
         let (frame_kernel, frame_mean) = (self.kernel[steps], self.mean[steps]);
         let frame_decay = self.decay[steps];
-        let (mut level, mut sources, mut end) = (0.0_f64, 0.0_f64, 0_u64);
-        let mut next = train.next().unwrap_or(u64::MAX);
-        for (mean, count) in calcium.iter_mut().zip(spikes) {
-            end += steps as u64;
+        let State { mut level, mut sources } = state;
+        for mean in calcium {
             *mean = level * self.mean_rise + sources * frame_mean;
-            *count = 0.0;
             level = flush(level * self.rise + sources * frame_kernel);
             sources = flush(sources * frame_decay);
-            while next < end {
-                let left = (end - next) as usize;
-                *mean += self.mean[left];
-                *count += 1.0;
-                level += self.kernel[left];
-                sources += self.decay[left];
-                next = train.next().unwrap_or(u64::MAX);
-            }
         }
+        State { level, sources }
     }
+}
+
+/// What earlier spikes leave: the calcium, and the sum of `d^age`.
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    level: f64,
+    sources: f64,
 }
 
 /// Subnormal numbers would slow a long silence down a hundredfold.
@@ -118,6 +133,7 @@ fn flush(x: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the values compared are exact")]
 mod tests {
     use proptest::prelude::*;
 

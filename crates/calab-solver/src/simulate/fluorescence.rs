@@ -8,10 +8,25 @@ use libm::{exp, pow, sin, sqrt};
 use super::draws::Draws;
 
 /// Hill saturation `c^n / (c^n + K^n)` of a level `c >= 0` in units of a single spike's peak.
+#[expect(clippy::float_cmp, reason = "only the exact 1 may skip the power")]
 pub(super) fn saturated(c: f64, k_d: f64, hill: f64) -> f64 {
     // The ratio K / c is infinite at c = 0, which gives 0 as it should.
     let ratio = k_d / c;
     1.0 / (1.0 + if hill == 1.0 { ratio } else { pow(ratio, hill) })
+}
+
+/// Largest value, or 0 if none is above it.
+pub(super) fn largest(row: &[f64]) -> f64 {
+    // Eight maxima at a time: a single one waits for itself at every sample.
+    let (blocks, rest) = row.as_chunks::<8>();
+    let greater = |a: f64, b: f64| if b > a { b } else { a };
+    let mut lanes = [0.0; 8];
+    for block in blocks {
+        for (lane, x) in lanes.iter_mut().zip(block) {
+            *lane = greater(*lane, *x);
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(0.0, greater)
 }
 
 /// Multiplies by `1 - amplitude (1 - exp(-t/τ))`, with `tau` in frames.
@@ -24,10 +39,10 @@ pub(super) fn bleach(row: &mut [f64], amplitude: f64, tau: f64) {
 /// Adds the walk `d <- (1 - reversion) d + step N(0, 1)`, which starts from 0.
 pub(super) fn add_random_walk(row: &mut [f64], step: f64, reversion: f64, draws: &mut Draws) {
     let (keep, mut drift) = (1.0 - reversion, 0.0);
-    for x in row {
-        drift = drift * keep + step * draws.normal();
+    with_normals(row, draws, |x, normal| {
+        drift = drift * keep + step * normal;
         *x += drift;
-    }
+    });
 }
 
 /// Adds `cycles` periods of a sine over the recording.
@@ -44,19 +59,32 @@ pub(super) fn add_sine(row: &mut [f64], amplitude: f64, cycles: f64) {
 /// each worth the quantum `q = shot sigma² / reference`, so that its variance `q x` grows with the
 /// signal. The rest is Gaussian and the same everywhere.
 pub(super) fn add_noise(row: &mut [f64], sigma: f64, reference: f64, shot: f64, draws: &mut Draws) {
-    let gaussian = sigma * sqrt(1.0 - shot);
     let quantum = shot * sigma * sigma / reference;
-    for x in row {
-        let mut noise = gaussian * draws.normal();
-        if quantum > 0.0 {
+    if quantum > 0.0 {
+        for x in &mut *row {
             let photons = x.abs() / quantum;
-            noise += quantum * (draws.poisson(photons) - photons);
+            *x += quantum * (draws.poisson(photons) - photons);
         }
-        *x += noise;
+    }
+    let gaussian = sigma * sqrt(1.0 - shot);
+    with_normals(row, draws, |x, normal| *x += gaussian * normal);
+}
+
+/// Pairs each sample with a standard normal variate. They are drawn in blocks, because a call in
+/// the loop would force the sums of a recursion through memory.
+fn with_normals(row: &mut [f64], draws: &mut Draws, mut each: impl FnMut(&mut f64, f64)) {
+    let mut normals = [0.0; 256];
+    for block in row.chunks_mut(normals.len()) {
+        let normals = &mut normals[..block.len()];
+        normals.fill_with(|| draws.normal());
+        for (x, normal) in block.iter_mut().zip(normals) {
+            each(x, *normal);
+        }
     }
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the values compared are exact")]
 mod tests {
     use super::super::draws::Stage;
     use super::*;
@@ -84,6 +112,17 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_value_is_found_anywhere() {
+        for n in [1, 7, 8, 9, 30] {
+            for at in 0..n {
+                let row: Vec<f64> = (0..n).map(|i| if i == at { 2.0 } else { 1.0 }).collect();
+                assert_eq!(largest(&row), 2.0);
+            }
+        }
+        assert_eq!(largest(&[-1.0]), 0.0);
+    }
+
+    #[test]
     fn bleaching_loses_the_amplitude_in_the_end() {
         let mut row = vec![2.0; 10_000];
         bleach(&mut row, 0.25, 100.0);
@@ -105,7 +144,7 @@ mod tests {
         for lag in [1_usize, 10, 30] {
             let products = row.iter().zip(&row[lag..]).map(|(a, b)| (a - mean) * (b - mean));
             let correlation = products.sum::<f64>() / (n - lag) as f64 / variance;
-            assert!((correlation - keep.powi(lag as i32)).abs() < 0.05, "lag {lag}: {correlation}");
+            assert!((correlation - keep.powf(lag as f64)).abs() < 0.05, "lag {lag}: {correlation}");
         }
     }
 

@@ -154,12 +154,12 @@ fn simulate_cell(parameters: &Parameters, index: usize, row: Row<'_>, workspace:
     let train = Train::new(&cell.rates, steps, n_steps, draws(Stage::Spikes));
     let response = FrameResponse::new(cell.tau_rise, cell.tau_decay, parameters.fs, steps);
     response.trace(train, workspace, row.spikes);
-    for (x, clean) in workspace.iter_mut().zip(&mut *row.clean_calcium) {
-        *x = cell.fluorescence(*x);
+    cell.fluoresce(workspace);
+    for (x, clean) in workspace.iter().zip(row.clean_calcium) {
         *clean = *x as f32;
     }
 
-    let reference = workspace.iter().copied().fold(cell.fluorescence(1.0), f64::max);
+    let reference = fluorescence::largest(workspace).max(cell.spike_peak());
     if cell.bleach_amplitude > 0.0 {
         let tau = parameters.bleach_tau * parameters.fs;
         fluorescence::bleach(workspace, cell.bleach_amplitude, tau);

@@ -241,9 +241,23 @@ impl Cell {
         }
     }
 
-    /// Clean fluorescence for a calcium level in units of one spike's peak.
-    pub(super) fn fluorescence(&self, calcium: f64) -> f64 {
-        self.alpha * self.k_d.map_or(calcium, |k_d| saturated(calcium, k_d, self.hill))
+    /// Turns calcium in units of one spike's peak into clean fluorescence.
+    pub(super) fn fluoresce(&self, row: &mut [f64]) {
+        if let Some(k_d) = self.k_d {
+            for c in &mut *row {
+                *c = saturated(*c, k_d, self.hill);
+            }
+        }
+        for c in row {
+            *c *= self.alpha;
+        }
+    }
+
+    /// Fluorescence at the peak of a single spike.
+    pub(super) fn spike_peak(&self) -> f64 {
+        let mut peak = [1.0];
+        self.fluoresce(&mut peak);
+        peak[0]
     }
 }
 
@@ -271,6 +285,7 @@ fn mean_one(cv: f64, draws: &mut Draws) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the values compared are exact")]
 mod tests {
     use super::super::draws::Stage;
     use super::*;
@@ -308,7 +323,7 @@ mod tests {
             assert_eq!((cell.alpha, cell.snr, cell.drift_scale), (1.0, 8.0, 1.0));
             assert_eq!((cell.tau_rise, cell.tau_decay), (0.1, 0.6));
             assert!((2.0..4.0).contains(&cell.sine_cycles));
-            assert_eq!(cell.fluorescence(5.0), 0.5);
+            assert_eq!(cell.spike_peak(), 1.0 / 6.0);
         }
     }
 

@@ -75,6 +75,7 @@ impl Iterator for Train {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "the values compared are exact")]
 mod tests {
     use super::super::draws::Stage;
     use super::*;
