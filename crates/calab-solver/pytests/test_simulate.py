@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 from calab_solver import build_kernel, simulate_cells
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 BURSTY = {
@@ -121,6 +121,7 @@ def test_two_threads_may_simulate_at_once():
         assert traces.tobytes() == alone.tobytes()
 
 
+@settings(deadline=None)  # other processes may take the processor
 @given(
     n_cells=st.integers(1, 3),
     n_frames=st.integers(1, 40),
@@ -177,6 +178,7 @@ def test_every_valid_input_gives_finite_traces_of_at_most_one_spike_per_step(
         ({"snr_spread": -1.0}, ValueError, "snr_spread: expected a finite number of at least 0"),
         ({"sine_cycles_max": 1.0}, ValueError, "sine_cycles_max: expected at least sine_cycles"),
         ({"seed": -1}, ValueError, "seed: "),
+        ({"n_cells": 2.0}, TypeError, "n_cells: expected an integer, got float"),
         ({"snr": "high"}, TypeError, "snr: "),
         ({"steps_per_frame": 1.5}, TypeError, "steps_per_frame: "),
     ],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,14 +159,20 @@ def simulate_cells(
     """
     # First of all, so that it holds the arguments and nothing else.
     parameters = dict(locals())
-    for name in ("n_cells", "n_frames"):
-        if parameters[name] < 1:
-            raise ValueError(f"{name}: expected at least 1, got {parameters[name]}")
+    _check_count("n_cells", n_cells)
+    _check_count("n_frames", n_frames)
     traces, spikes, clean = (np.empty((n_cells, n_frames), dtype=np.float32) for _ in range(3))
     properties = np.empty((n_cells, 4))
     threads = _available_processors() if n_threads is None else n_threads
     _native.simulate_cells(parameters, traces, spikes, clean, properties, threads)
     return SimulatedCells(traces, spikes, clean, *np.ascontiguousarray(properties.T))
+
+
+def _check_count(name: str, count: int) -> None:
+    if not isinstance(count, SupportsIndex):
+        raise TypeError(f"{name}: expected an integer, got {type(count).__name__}")
+    if operator.index(count) < 1:
+        raise ValueError(f"{name}: expected at least 1, got {count}")
 
 
 def _available_processors() -> int:

@@ -1,7 +1,8 @@
 """Simulated calcium-imaging recordings with known ground truth."""
 
+from .config import SimulationConfig
 from .indicators import presets
-from .models import (
+from .parts import (
     DriftModel,
     KernelConfig,
     MarkovConfig,
@@ -10,7 +11,6 @@ from .models import (
     PoissonConfig,
     RandomWalkDrift,
     SaturationConfig,
-    SimulationConfig,
     SinusoidalDrift,
     SpikeModel,
 )

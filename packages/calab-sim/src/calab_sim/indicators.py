@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .models import SimulationConfig
+from .config import SimulationConfig
 
 __all__ = ["presets"]
 

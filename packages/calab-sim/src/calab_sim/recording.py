@@ -7,7 +7,8 @@ from calab_solver import simulate_cells
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from .models import PoissonConfig, SimulationConfig, SinusoidalDrift
+from .config import SimulationConfig
+from .parts import PoissonConfig, SinusoidalDrift
 
 __all__ = ["CellGroundTruth", "SimulationResult", "simulate"]
 

@@ -1,6 +1,6 @@
 import calab_sim as sim
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -167,6 +167,7 @@ fraction = st.floats(0, 1)
 variation = st.floats(0, 10)
 
 
+@settings(deadline=None)  # other processes may take the processor
 @given(
     values=st.fixed_dictionaries(
         {},

@@ -1,4 +1,4 @@
-"""What to simulate: validated models of every part of a recording.
+"""The parts of a simulated recording, each a validated model.
 
 Times are in seconds, rates in hertz, sizes in fractions of the cell's signal. Fields ending in
 ``_cv`` make the value differ between cells, by a log-normal factor with that coefficient of
@@ -7,12 +7,12 @@ variation. Unknown keys in JSON are ignored and missing ones take their defaults
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 __all__ = [
+    "ConfigModel",
     "DriftModel",
     "KernelConfig",
     "MarkovConfig",
@@ -21,13 +21,9 @@ __all__ = [
     "PoissonConfig",
     "RandomWalkDrift",
     "SaturationConfig",
-    "SimulationConfig",
     "SinusoidalDrift",
     "SpikeModel",
 ]
-
-MAX_SAMPLES = 2**32
-MAX_STEPS_PER_FRAME = 2**20
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -35,11 +31,13 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Variation = Annotated[float, Field(ge=0, le=10)]
 
 
-class _Model(BaseModel):
+class ConfigModel(BaseModel):
+    """Model whose numbers are finite."""
+
     model_config = ConfigDict(allow_inf_nan=False)
 
 
-class KernelConfig(_Model):
+class KernelConfig(ConfigModel):
     r"""Biexponential response to one spike, :math:`h(t) = e^{-t/\tau_d} - e^{-t/\tau_r}`.
 
     It is scaled to a peak of 1. Pairs of drawn time constants that cross are drawn again.
@@ -66,7 +64,7 @@ class KernelConfig(_Model):
         return tau_decay_s
 
 
-class MarkovConfig(_Model):
+class MarkovConfig(ConfigModel):
     """Neuron that switches between a silent and an active state: bursts of spikes.
 
     Attributes
@@ -87,7 +85,7 @@ class MarkovConfig(_Model):
     p_silent_to_active_cv: Variation = 0.0
 
 
-class PoissonConfig(_Model):
+class PoissonConfig(ConfigModel):
     """Neuron that fires at a constant rate.
 
     Attributes
@@ -100,7 +98,7 @@ class PoissonConfig(_Model):
     rate_hz: Positive = 1.0
 
 
-class NoiseConfig(_Model):
+class NoiseConfig(ConfigModel):
     r"""Gaussian noise, and photon noise on demand.
 
     With :math:`M` the larger of the cell's largest clean value and the peak of a single spike, the
@@ -132,7 +130,7 @@ class NoiseConfig(_Model):
     snr_spread: NonNegative = 0.0
 
 
-class RandomWalkDrift(_Model):
+class RandomWalkDrift(ConfigModel):
     r"""Baseline that wanders and slowly returns: :math:`d_t = (1 - r) d_{t-1} + w M N(0, 1)`.
 
     Attributes
@@ -155,7 +153,7 @@ class RandomWalkDrift(_Model):
     step_std_cv: Variation = 0.0
 
 
-class SinusoidalDrift(_Model):
+class SinusoidalDrift(ConfigModel):
     """Baseline that follows a sine: a simple test signal.
 
     Attributes
@@ -183,7 +181,7 @@ class SinusoidalDrift(_Model):
         return cycles_max
 
 
-class PhotobleachingConfig(_Model):
+class PhotobleachingConfig(ConfigModel):
     r"""Loss of indicator: the calcium signal times :math:`1 - A (1 - e^{-t/\tau})`.
 
     The drift does not fade: it comes from tissue and focus, not from the indicator.
@@ -210,7 +208,7 @@ class PhotobleachingConfig(_Model):
     amplitude_cv: Variation = 0.0
 
 
-class SaturationConfig(_Model):
+class SaturationConfig(ConfigModel):
     r"""Saturating indicator: :math:`F = \alpha\, c^n / (c^n + K_d^n)`.
 
     Here :math:`c` is the calcium in units of a single spike's peak, and the cell's amplitude
@@ -240,108 +238,3 @@ class SaturationConfig(_Model):
 
 SpikeModel = Annotated[MarkovConfig | PoissonConfig, Field(discriminator="model_type")]
 DriftModel = Annotated[SinusoidalDrift | RandomWalkDrift, Field(discriminator="model_type")]
-
-
-class SimulationConfig(_Model):
-    r"""Complete description of a simulated recording.
-
-    Attributes
-    ----------
-    fs_hz : float
-        Frames per second.
-    num_timepoints, num_cells : int
-        Size of the recording, together at most 2\ :sup:`32` samples.
-    kernel, spike_model, noise, drift, photobleaching, saturation : models
-        The parts of the simulation.
-    alpha_mean, alpha_cv : float
-        Mean and coefficient of variation of the log-normal amplitude: the peak of one spike, or
-        the ceiling of the fluorescence where saturation is on.
-    seed : int
-        Seed, 0 to 2\ :sup:`32` - 1.
-    spike_sim_hz : float
-        Steps per second on which spikes and calcium are simulated, rounded to a whole number of
-        steps per frame (at least one).
-    """
-
-    fs_hz: Positive = 30.0
-    num_timepoints: int = Field(default=27000, gt=0)
-    num_cells: int = Field(default=100, gt=0)
-    kernel: KernelConfig = KernelConfig()
-    spike_model: SpikeModel = MarkovConfig()
-    noise: NoiseConfig = NoiseConfig()
-    drift: DriftModel = RandomWalkDrift()
-    photobleaching: PhotobleachingConfig = PhotobleachingConfig()
-    saturation: SaturationConfig = SaturationConfig()
-    alpha_mean: Positive = 1.0
-    alpha_cv: Variation = 0.3
-    seed: int = Field(default=42, ge=0, lt=2**32)
-    spike_sim_hz: Positive = Field(default=300.0, validate_default=True)
-
-    @property
-    def steps_per_frame(self) -> int:
-        """Whole number of simulation steps in a frame."""
-        return _steps(self.spike_sim_hz, self.fs_hz)
-
-    @field_validator("num_cells")
-    @classmethod
-    def _size_is_limited(cls, num_cells: int, info: ValidationInfo) -> int:
-        samples = num_cells * info.data.get("num_timepoints", 0)
-        if samples > MAX_SAMPLES:
-            raise ValueError(
-                f"expected at most {MAX_SAMPLES} samples, got {num_cells} cells times "
-                f"{info.data['num_timepoints']} time points"
-            )
-        return num_cells
-
-    @field_validator("spike_sim_hz")
-    @classmethod
-    def _steps_hold_the_spikes(cls, spike_sim_hz: float, info: ValidationInfo) -> float:
-        if "fs_hz" not in info.data:
-            return spike_sim_hz
-        steps = _steps(spike_sim_hz, info.data["fs_hz"])
-        if steps > MAX_STEPS_PER_FRAME:
-            raise ValueError(f"expected at most {MAX_STEPS_PER_FRAME} steps a frame, got {steps}")
-        spike_model = info.data.get("spike_model")
-        step_rate = steps * info.data["fs_hz"]
-        if isinstance(spike_model, PoissonConfig) and spike_model.rate_hz > step_rate:
-            raise ValueError(
-                f"expected at least one step per spike of spike_model.rate_hz="
-                f"{spike_model.rate_hz:g}, got {step_rate:g} steps a second"
-            )
-        return spike_sim_hz
-
-    def overridden(self, changes: Mapping[str, object]) -> SimulationConfig:
-        """Return a validated copy with some fields changed.
-
-        Parameters
-        ----------
-        changes : mapping
-            New values by field. A mapping changes only those fields of a part that it names,
-            unless it names another ``model_type``; a model replaces the part.
-
-        Returns
-        -------
-        SimulationConfig
-
-        Raises
-        ------
-        pydantic.ValidationError
-            If a value lies outside its range or a field is unknown; the error names the field.
-        """
-        values = self.model_dump()
-        values |= {name: _merged(values.get(name), change) for name, change in changes.items()}
-        return SimulationConfig.model_validate(values, extra="forbid")
-
-
-def _steps(spike_sim_hz: float, fs_hz: float) -> int:
-    # Half rounds up; the cap keeps an absurd ratio a number, to be refused by the validator.
-    return max(1, int(min(spike_sim_hz / fs_hz, 1e18) + 0.5))
-
-
-def _merged(old: object, new: object) -> object:
-    if isinstance(new, BaseModel):
-        return new.model_dump()
-    if not (isinstance(old, dict) and isinstance(new, Mapping)):
-        return new
-    same_kind = new.get("model_type", old.get("model_type")) == old.get("model_type")
-    return {**old, **new} if same_kind else dict(new)
