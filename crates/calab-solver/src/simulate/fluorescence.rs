@@ -62,12 +62,21 @@ pub(super) fn add_noise(row: &mut [f64], sigma: f64, reference: f64, shot: f64, 
     let quantum = shot * sigma * sigma / reference;
     if quantum > 0.0 {
         for x in &mut *row {
-            let photons = x.abs() / quantum;
-            *x += quantum * (draws.poisson(photons) - photons);
+            *x += photon_noise(x.abs(), quantum, draws);
         }
     }
     let gaussian = sigma * sqrt(1.0 - shot);
     with_normals(row, draws, |x, normal| *x += gaussian * normal);
+}
+
+/// Deviation of a Poisson count of quanta from its mean, the `level`.
+fn photon_noise(level: f64, quantum: f64, draws: &mut Draws) -> f64 {
+    let photons = level / quantum;
+    if photons < 1e9 {
+        return quantum * (draws.poisson(photons) - photons);
+    }
+    // So many photons are Gaussian: their skewness is below 4e-5.
+    sqrt(quantum * level) * draws.normal()
 }
 
 /// Pairs each sample with a standard normal variate. They are drawn in blocks, because a call in
@@ -177,6 +186,21 @@ mod tests {
             let expected = sigma * sigma * (1.0 - shot + shot * f64::abs(level) / reference);
             assert!((mean - level).abs() < 5.0 * (expected / 2e5).sqrt());
             assert!((variance / expected - 1.0).abs() < 0.02, "{level}: {variance} for {expected}");
+        }
+    }
+
+    #[test]
+    fn countless_photons_are_gaussian() {
+        for shot in [1e-9, 1e-320] {
+            let mut draws = draws();
+            let noise: Vec<f64> =
+                (0..200_000).map(|_| photon_noise(4.0, shot, &mut draws)).collect();
+            let (mean, variance) = mean_and_variance(&noise);
+            let expected = 4.0 * shot;
+            assert!(mean.abs() < 5.0 * expected.sqrt() / 2e5_f64.sqrt(), "{mean}");
+            assert!(
+                variance.is_finite() && (variance - expected).abs() <= 0.02 * expected + 1e-300
+            );
         }
     }
 
