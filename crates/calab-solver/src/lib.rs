@@ -14,8 +14,11 @@
 pub mod ar2;
 pub mod baseline;
 pub mod error;
+pub mod filter;
 pub mod kernel;
+pub mod noise;
 #[cfg(feature = "python")]
 mod python;
 mod ranks;
 pub mod segments;
+mod spectrum;
