@@ -47,3 +47,31 @@ pub fn check_positive(name: &'static str, value: f64) -> Result<(), SolverError>
     }
     Err(SolverError::parameter(name, "a finite number above 0", &value))
 }
+
+/// Accepts a finite number.
+///
+/// # Errors
+///
+/// [`SolverError::Parameter`] for infinite and NaN values.
+pub fn check_finite(
+    name: &'static str,
+    expected: &'static str,
+    value: f64,
+) -> Result<(), SolverError> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(SolverError::parameter(name, expected, &value))
+}
+
+/// Accepts an array of the length that the other arguments imply.
+///
+/// # Errors
+///
+/// [`SolverError::Length`] for any other.
+pub fn check_length(name: &'static str, expected: usize, got: usize) -> Result<(), SolverError> {
+    if expected == got {
+        return Ok(());
+    }
+    Err(SolverError::Length { name, expected, got })
+}
