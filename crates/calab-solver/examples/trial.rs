@@ -67,14 +67,14 @@ fn main() {
         .iter()
         .map(|t| Cell { trace: t, sparsity: sp, offset_floor: settings.offset.then_some(-noise) })
         .collect();
-    let g = Exact::cells_together(&settings, n);
+    let g = Exact::cells_together(&settings);
     let mut ex = Exact::new(settings, Level::new());
     let mut best = f64::MAX;
     let mut sols: Vec<Solution> = (0..8).map(|_| Solution::default()).collect();
     for _ in 0..7 {
         let t0 = Instant::now();
         for (c, s) in cells.chunks(g).zip(sols.chunks_mut(g)) {
-            ex.solve(c, s, &|| false).unwrap();
+            ex.solve(c, &|| false, &mut |i, x| s[i].clone_from(x)).unwrap();
         }
         best = best.min(t0.elapsed().as_secs_f64());
     }
@@ -85,7 +85,7 @@ fn main() {
         g
     );
     for o in sols.iter().take(args.get(5).map_or(2, |s| s.parse().unwrap())) {
-        let c = o.certificate.unwrap();
+        let c = o.certificate;
         println!(
             "  it {} conv {} relgap {:.2e} gap0 {:.2e} lam {:.4} {:?} off {:.4} nnz {} sum {:.3} min {:.1e}",
             o.iterations,

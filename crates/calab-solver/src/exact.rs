@@ -39,7 +39,7 @@ pub struct Cell<'a> {
 }
 
 /// The answer for one cell.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Solution {
     /// `q[t] = s[t-1] / p`: the source that reaches each frame.
     pub sources: Vec<f64>,
@@ -50,11 +50,11 @@ pub struct Solution {
     /// The `lam` that was used.
     pub lam: f64,
     /// What decided it.
-    pub rule: Option<Rule>,
+    pub rule: Rule,
     /// Interior-point iterations; where a trace was cut, of the window that took most.
     pub iterations: usize,
     /// The proof.
-    pub certificate: Option<Certificate>,
+    pub certificate: Certificate,
     /// Whether the proof meets the tolerance.
     pub converged: bool,
     multipliers: Vec<f64>,
@@ -97,18 +97,19 @@ pub struct Exact {
     settings: Settings,
     level: Level,
     block: Block,
+    solutions: Vec<Solution>,
 }
 
 impl Exact {
     /// A solver for calls that share `settings`.
     #[must_use]
     pub fn new(settings: Settings, level: Level) -> Self {
-        Self { settings, level, block: Block::default() }
+        Self { settings, level, block: Block::default(), solutions: Vec::new() }
     }
 
     /// How many cells of `frames` frames are best solved together.
     #[must_use]
-    pub fn cells_together(settings: &Settings, frames: usize) -> usize {
+    pub fn cells_together(settings: &Settings) -> usize {
         if settings.offset {
             return LANES;
         }
@@ -117,11 +118,10 @@ impl Exact {
             .iter()
             .map(|(start, end)| Cut::new(end - start, halo(&settings.ar2)).count)
             .sum();
-        debug_assert!(frames >= settings.segments.len());
         (LANES / windows.max(1)).max(1)
     }
 
-    /// Solves `cells`, all of one length.
+    /// Solves `cells`, all of one length, and hands each answer with its index to `sink`.
     ///
     /// # Errors
     ///
@@ -129,19 +129,17 @@ impl Exact {
     pub fn solve(
         &mut self,
         cells: &[Cell<'_>],
-        solutions: &mut [Solution],
         interrupted: &dyn Fn() -> bool,
+        sink: &mut dyn FnMut(usize, &Solution),
     ) -> Result<(), SolverError> {
         let cells: Vec<Cell<'_>> = cells.iter().map(|cell| self.settle(cell)).collect();
-        for (cell, solution) in cells.iter().zip(solutions.iter_mut()) {
-            solution.reset(cell.trace.len(), self.settings.boxed);
-        }
+        let mut open: Vec<usize> = (0..cells.len()).collect();
         if !self.settings.offset {
-            self.solve_windows(&cells, solutions, interrupted)?;
+            open = self.solve_windows(&cells, interrupted, sink)?;
         }
-        for tol in [self.settings.tol, 1e-2 * self.settings.tol] {
-            self.solve_whole(&cells, solutions, tol, interrupted)?;
-        }
+        open = self.solve_whole(&cells, &open, self.settings.tol, false, interrupted, sink)?;
+        let stricter = 1e-2 * self.settings.tol;
+        self.solve_whole(&cells, &open, stricter, true, interrupted, sink)?;
         Ok(())
     }
 
@@ -162,57 +160,84 @@ impl Exact {
         Cell { sparsity: Sparsity::Given(lam), ..*cell }
     }
 
+    /// Solves window by window; returns the cells whose stitched answer is not proved.
     fn solve_windows(
         &mut self,
+        cells: &[Cell<'_>],
+        interrupted: &dyn Fn() -> bool,
+        sink: &mut dyn FnMut(usize, &Solution),
+    ) -> Result<Vec<usize>, SolverError> {
+        let mut solutions = std::mem::take(&mut self.solutions);
+        solutions.resize_with(cells.len(), Solution::default);
+        for (cell, solution) in cells.iter().zip(&mut solutions) {
+            solution.reset(cell.trace.len(), self.settings.boxed);
+        }
+        for segment in self.settings.segments.clone() {
+            self.solve_segment(segment, cells, &mut solutions, interrupted)?;
+        }
+        let mut open = Vec::new();
+        for (i, (cell, solution)) in cells.iter().zip(&mut solutions).enumerate() {
+            solution.prove(cell, &self.settings);
+            if solution.converged || solution.iterations >= self.settings.max_iters {
+                sink(i, solution);
+            } else {
+                open.push(i);
+            }
+        }
+        self.solutions = solutions;
+        Ok(open)
+    }
+
+    /// Fills the lanes with the windows of one segment of all cells.
+    fn solve_segment(
+        &mut self,
+        (start, end): Range,
         cells: &[Cell<'_>],
         solutions: &mut [Solution],
         interrupted: &dyn Fn() -> bool,
     ) -> Result<(), SolverError> {
-        let segments = self.settings.segments.clone();
         let mut settings = Settings { tol: SHARE * self.settings.tol, ..self.settings.clone() };
-        for (start, end) in segments {
-            let frames = end - start;
-            let cut = Cut::new(frames, halo(&settings.ar2));
-            let jobs: Vec<(usize, usize)> =
-                (0..cells.len()).flat_map(|i| (0..cut.count).map(move |k| (i, k))).collect();
-            for jobs in jobs.chunks(LANES) {
-                let windows: Vec<(Range, Range)> =
-                    jobs.iter().map(|&(_, k)| cut.window(frames, k)).collect();
-                settings.segments = vec![(0, windows[0].1.1 - windows[0].1.0)];
-                let tasks: Vec<Task<'_>> = jobs
-                    .iter()
-                    .zip(&windows)
-                    .map(|(&(i, _), (_, window))| Task {
-                        trace: &cells[i].trace[start + window.0..start + window.1],
-                        sparsity: cells[i].sparsity,
-                        offset_floor: None,
-                    })
-                    .collect();
-                let outcomes = self.block.solve(self.level, &settings, &tasks, interrupted)?;
-                for (lane, outcome) in outcomes.iter().enumerate() {
-                    let ((i, _), (core, window)) = (jobs[lane], windows[lane]);
-                    let into = (start + core.0, start + core.1);
-                    let from = core.0 - window.0;
-                    solutions[i].take(&self.block, lane, outcome, from, into);
-                }
+        let frames = end - start;
+        let cut = Cut::new(frames, halo(&settings.ar2));
+        let jobs: Vec<(usize, usize)> =
+            (0..cells.len()).flat_map(|i| (0..cut.count).map(move |k| (i, k))).collect();
+        for jobs in jobs.chunks(LANES) {
+            let windows: Vec<(Range, Range)> =
+                jobs.iter().map(|&(_, k)| cut.window(frames, k)).collect();
+            let tasks: Vec<Task<'_>> = jobs
+                .iter()
+                .zip(&windows)
+                .map(|(&(i, _), (_, window))| Task {
+                    trace: &cells[i].trace[start + window.0..start + window.1],
+                    sparsity: cells[i].sparsity,
+                    offset_floor: None,
+                })
+                .collect();
+            settings.segments = vec![(0, tasks[0].trace.len())];
+            let outcomes = self.block.solve(self.level, &settings, &tasks, interrupted)?;
+            for (lane, outcome) in outcomes.iter().enumerate() {
+                let ((i, _), (core, window)) = (jobs[lane], windows[lane]);
+                let into = (start + core.0, start + core.1);
+                solutions[i].take(&self.block, lane, outcome, core.0 - window.0, into);
             }
-        }
-        for (cell, solution) in cells.iter().zip(solutions) {
-            solution.prove(cell, &self.settings);
         }
         Ok(())
     }
 
-    /// Solves what is not proved yet, whole traces in lanes, to estimated gaps of `tol`.
+    /// Solves the cells in `open`, whole traces in lanes, to estimated gaps of `tol`; returns those
+    /// whose proof then is not within the settings' tolerance, unless this is the `last` attempt.
     fn solve_whole(
         &mut self,
         cells: &[Cell<'_>],
-        solutions: &mut [Solution],
+        open: &[usize],
         tol: f64,
+        last: bool,
         interrupted: &dyn Fn() -> bool,
-    ) -> Result<(), SolverError> {
+        sink: &mut dyn FnMut(usize, &Solution),
+    ) -> Result<Vec<usize>, SolverError> {
         let settings = Settings { tol, ..self.settings.clone() };
-        let open: Vec<usize> = (0..cells.len()).filter(|&i| !solutions[i].converged).collect();
+        let mut solution = self.solutions.pop().unwrap_or_default();
+        let mut unproved = Vec::new();
         for open in open.chunks(LANES) {
             let tasks: Vec<Task<'_>> = open
                 .iter()
@@ -223,19 +248,43 @@ impl Exact {
                 })
                 .collect();
             let outcomes = self.block.solve(self.level, &settings, &tasks, interrupted)?;
-            for (lane, outcome) in outcomes.iter().enumerate() {
-                let solution = &mut solutions[open[lane]];
-                solution.iterations = 0;
-                solution.take(&self.block, lane, outcome, 0, (0, tasks[lane].trace.len()));
-                solution.prove(&cells[open[lane]], &self.settings);
+            for (lane, (outcome, &i)) in outcomes.iter().zip(open).enumerate() {
+                let frames = cells[i].trace.len();
+                solution.reset(frames, settings.boxed);
+                solution.take(&self.block, lane, outcome, 0, (0, frames));
+                solution.prove(&cells[i], &self.settings);
+                let exhausted = last || solution.iterations >= settings.max_iters;
+                if solution.converged || exhausted {
+                    sink(i, &solution);
+                } else {
+                    unproved.push(i);
+                }
             }
         }
-        Ok(())
+        self.solutions.push(solution);
+        Ok(unproved)
     }
 }
 
 fn halo(ar2: &Ar2) -> usize {
     (HALO / -libm::log(ar2.decay_root)).ceil() as usize
+}
+
+impl Default for Solution {
+    fn default() -> Self {
+        Self {
+            sources: Vec::new(),
+            calcium: Vec::new(),
+            offset: 0.0,
+            lam: 0.0,
+            rule: Rule::Given,
+            iterations: 0,
+            certificate: Certificate { gap: 0.0, objective: 0.0, power: 0.0 },
+            converged: false,
+            multipliers: Vec::new(),
+            upper: Vec::new(),
+        }
+    }
 }
 
 impl Solution {
@@ -258,7 +307,7 @@ impl Solution {
         };
         block.read(lane, outcome, from..from + range.len(), reading);
         self.iterations = self.iterations.max(outcome.iterations);
-        self.rule = Some(outcome.rule);
+        self.rule = outcome.rule;
         (self.lam, self.offset) = (outcome.lam, outcome.offset);
     }
 
@@ -277,6 +326,6 @@ impl Solution {
         let certificate =
             certify(&problem, &self.sources, &self.multipliers, &self.upper, &mut self.calcium);
         self.converged = certificate.holds(settings.tol);
-        self.certificate = Some(certificate);
+        self.certificate = certificate;
     }
 }

@@ -12,13 +12,18 @@
 //! ```
 
 pub mod ar2;
-pub mod certificate;
 pub mod baseline;
+pub mod batch;
+pub mod certificate;
+pub mod deconvolve;
 pub mod error;
 pub mod exact;
+pub mod fista;
 pub mod interior;
 pub mod kernel;
+pub mod noise;
 #[cfg(feature = "python")]
 mod python;
 mod ranks;
 pub mod segments;
+mod spectrum;

@@ -24,7 +24,7 @@ pub use passes::LANES;
 pub use problem::{Outcome, Recursion, Rule, Settings, Sparsity, Task};
 
 use lane::Lane;
-use passes::{Extra, Frame, Grid, Scalars, Shape, correct, factor, predict, substitute};
+use passes::{Frame, Grid, Row, Scalars, Shape, Upper, correct, factor, predict, substitute};
 use start::{Traces, highest_price, spread, survey};
 
 use crate::error::SolverError;
@@ -42,7 +42,9 @@ impl<const GAPS: bool, const OFFSET: bool, const BOX: bool> Shape for Kind<GAPS,
 #[derive(Default)]
 pub struct Block {
     frames: Vec<Frame>,
-    extras: Vec<Extra>,
+    weights: Vec<Row>,
+    uppers: Vec<Upper>,
+    feed_offset: Vec<Row>,
 }
 
 impl Block {
@@ -69,8 +71,10 @@ impl Block {
         assert!(tasks.iter().all(|task| task.trace.len() == length), "traces differ in length");
         let gaps = tasks.iter().any(|task| task.trace.iter().any(|y| y.is_nan()));
         self.frames.resize(length, Frame::ZERO);
-        let extras = if gaps || settings.offset || settings.boxed { length } else { 0 };
-        self.extras.resize(extras, Extra::RECORDED);
+        let needed = |part: bool| if part { length } else { 0 };
+        self.weights.resize(needed(gaps), Row::splat(1.0));
+        self.uppers.resize(needed(settings.boxed), Upper::ZERO);
+        self.feed_offset.resize(needed(settings.offset), Row::splat(0.0));
         let mut run = Run {
             settings,
             tasks,
@@ -79,7 +83,9 @@ impl Block {
                 recursion: Recursion::new(&settings.ar2),
                 segments: &settings.segments,
                 frames: &mut self.frames,
-                extras: &mut self.extras,
+                weights: &mut self.weights,
+                uppers: &mut self.uppers,
+                feed_offset: &mut self.feed_offset,
             },
         };
         macro_rules! shaped {
@@ -110,8 +116,8 @@ impl Block {
             *z = frame.multiplier.0[lane] * scale;
         }
         if !into.upper.is_empty() {
-            for (w, extra) in into.upper.iter_mut().zip(&self.extras[frames]) {
-                *w = extra.upper.0[lane] * scale;
+            for (w, upper) in into.upper.iter_mut().zip(&self.uppers[frames]) {
+                *w = upper.multiplier.0[lane] * scale;
             }
         }
     }

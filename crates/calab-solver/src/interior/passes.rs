@@ -71,17 +71,19 @@ pub struct Frame {
     feed: Row,
 }
 
-/// What only some problems need of a frame: gaps, an upper bound, a joint offset.
+/// The upper bound of a source; only problems with a box keep it.
 #[derive(Clone, Copy)]
 #[repr(C)]
-pub struct Extra {
-    /// 1 where the frame was recorded, 0 where it was not.
-    pub weight: Row,
+pub struct Upper {
     /// The multiplier of `q <= bound`.
-    pub upper: Row,
-    /// Change of `upper`, used like `step_multiplier`.
-    pub step_upper: Row,
-    feed_offset: Row,
+    pub multiplier: Row,
+    /// Its change, used like `step_multiplier`.
+    pub step: Row,
+}
+
+impl Upper {
+    /// No multiplier.
+    pub const ZERO: Self = Self { multiplier: Row::splat(0.0), step: Row::splat(0.0) };
 }
 
 impl Frame {
@@ -103,15 +105,7 @@ impl Frame {
     };
 }
 
-impl Extra {
-    /// A recorded frame with no multiplier.
-    pub const RECORDED: Self = {
-        let zero = Row::splat(0.0);
-        Self { weight: Row::splat(1.0), upper: zero, step_upper: zero, feed_offset: zero }
-    };
-}
-
-/// Which parts of [`Extra`] a pass reads.
+/// Which parts of a [`Grid`] a pass reads.
 pub trait Shape: Copy {
     /// Frames may be unrecorded.
     const GAPS: bool;
@@ -152,8 +146,12 @@ pub struct Grid<'a> {
     pub segments: &'a [(usize, usize)],
     /// One entry a frame.
     pub frames: &'a mut [Frame],
-    /// One entry a frame where the shape needs it, else empty.
-    pub extras: &'a mut [Extra],
+    /// 1 where a frame was recorded, 0 where it was not; empty without gaps.
+    pub weights: &'a mut [Row],
+    /// Empty without an upper bound.
+    pub uppers: &'a mut [Upper],
+    /// Feedback of the sources on the offset; empty without one.
+    pub feed_offset: &'a mut [Row],
 }
 
 /// Sums that the backward factorisation leaves behind.
@@ -217,8 +215,8 @@ pub fn factor<S: Simd, K: Shape>(
             let mut price = m - z;
             products += q * z;
             if K::BOX {
-                let extra = &mut grid.extras[t];
-                let upper = advance(&mut extra.upper, extra.step_upper.get(simd));
+                let upper = &mut grid.uppers[t];
+                let upper = advance(&mut upper.multiplier, upper.step.get(simd));
                 let room = bound - q;
                 (numerator, denominator) = (z * room + upper * q, q * room);
                 price += upper;
@@ -226,7 +224,7 @@ pub fn factor<S: Simd, K: Shape>(
             }
             let mut weight = one;
             if K::GAPS {
-                weight = grid.extras[t].weight.get(simd);
+                weight = grid.weights[t].get(simd);
                 r *= weight;
             }
             squares += r * r;
@@ -246,7 +244,7 @@ pub fn factor<S: Simd, K: Shape>(
                 residual_sum += r;
                 let offset_force = h * drift + b1;
                 let feed_offset = -(offset_force * pivot);
-                grid.extras[t].feed_offset.set(feed_offset);
+                grid.feed_offset[t].set(feed_offset);
                 curvature += drift * (h * drift + b1 + b1) + offset_force * feed_offset;
                 slope += lean * drift + force * feed_offset;
                 let lean_r = r + r1;
@@ -278,7 +276,7 @@ pub fn factor<S: Simd, K: Shape>(
         let mut r = advance(&mut frame.residual, frame.step_residual.get(simd));
         let mut weight = one;
         if K::GAPS {
-            weight = grid.extras[start].weight.get(simd);
+            weight = grid.weights[start].get(simd);
             r *= weight;
         }
         squares += r * r;
@@ -331,7 +329,7 @@ pub fn predict<S: Simd, K: Shape>(
         if K::OFFSET {
             let mut r = grid.frames[start].residual.get(simd) + db;
             if K::GAPS {
-                r *= grid.extras[start].weight.get(simd);
+                r *= grid.weights[start].get(simd);
             }
             squares += r * r;
         }
@@ -341,14 +339,14 @@ pub fn predict<S: Simd, K: Shape>(
             let mut dq =
                 frame.gain1.get(simd) * d1 + (frame.gain2.get(simd) * d2 + frame.feed.get(simd));
             if K::OFFSET {
-                dq += grid.extras[t].feed_offset.get(simd) * db;
+                dq += grid.feed_offset[t].get(simd) * db;
             }
             let mut dr = g1 * d1 + (g2 * d2 + dq);
             if K::OFFSET {
                 dr += drift * db;
                 let mut r = frame.residual.get(simd) + dr;
                 if K::GAPS {
-                    r *= grid.extras[t].weight.get(simd);
+                    r *= grid.weights[t].get(simd);
                 }
                 squares += r * r;
             }
@@ -359,10 +357,10 @@ pub fn predict<S: Simd, K: Shape>(
             products += product;
             steepest = steepest.max(-relative).max(one + relative);
             if K::BOX {
-                let extra = &mut grid.extras[t];
+                let upper = &mut grid.uppers[t];
                 let relative = dq / (bound - q);
-                let product = dq * extra.upper.get(simd) * (one - relative);
-                extra.step_upper.set(product);
+                let product = dq * upper.multiplier.get(simd) * (one - relative);
+                upper.step.set(product);
                 products += product;
                 steepest = steepest.max(relative).max(one - relative);
             }
@@ -390,21 +388,21 @@ pub fn substitute<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: 
             let q = frame.source.get(simd);
             let mut r = frame.residual.get(simd);
             if K::GAPS {
-                r *= grid.extras[t].weight.get(simd);
+                r *= grid.weights[t].get(simd);
             }
             let lower = (centre - frame.step_multiplier.get(simd)) / q;
             frame.step_multiplier.set(lower);
             let mut price = m - lower;
             if K::BOX {
-                let extra = &mut grid.extras[t];
-                let upper = (centre - extra.step_upper.get(simd)) / (bound - q);
-                extra.step_upper.set(upper);
-                price += upper;
+                let upper = &mut grid.uppers[t];
+                let wanted = (centre - upper.step.get(simd)) / (bound - q);
+                upper.step.set(wanted);
+                price += wanted;
             }
             let lean = r + p1;
             let force = lean + price;
             if K::OFFSET {
-                slope += lean * drift + force * grid.extras[t].feed_offset.get(simd);
+                slope += lean * drift + force * grid.feed_offset[t].get(simd);
             }
             frame.feed.set(-(force * frame.pivot.get(simd)));
             (p1, p2) = (
@@ -415,7 +413,7 @@ pub fn substitute<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: 
         if K::OFFSET {
             let mut r = grid.frames[start].residual.get(simd);
             if K::GAPS {
-                r *= grid.extras[start].weight.get(simd);
+                r *= grid.weights[start].get(simd);
             }
             slope += r + p1 + p2;
         }
@@ -440,7 +438,7 @@ pub fn correct<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: &Sc
             let mut dq =
                 frame.gain1.get(simd) * d1 + (frame.gain2.get(simd) * d2 + frame.feed.get(simd));
             if K::OFFSET {
-                dq += grid.extras[t].feed_offset.get(simd) * db;
+                dq += grid.feed_offset[t].get(simd) * db;
             }
             let mut dr = g1 * d1 + (g2 * d2 + dq);
             if K::OFFSET {
@@ -455,12 +453,12 @@ pub fn correct<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: &Sc
             frame.step_multiplier.set(dz);
             steepest = steepest.max(-relative).max(-(dz * (q * inverse)));
             if K::BOX {
-                let extra = &mut grid.extras[t];
-                let (room, upper) = (bound - q, extra.upper.get(simd));
-                let relative = dq / room;
-                let du = extra.step_upper.get(simd) - upper * (one - relative);
-                extra.step_upper.set(du);
-                steepest = steepest.max(relative).max(-(du / upper));
+                let upper = &mut grid.uppers[t];
+                let multiplier = upper.multiplier.get(simd);
+                let relative = dq / (bound - q);
+                let change = upper.step.get(simd) - multiplier * (one - relative);
+                upper.step.set(change);
+                steepest = steepest.max(relative).max(-(change / multiplier));
             }
         }
     }

@@ -47,7 +47,7 @@ pub fn survey<S: Simd, K: Shape>(
             let recorded = y.simd_eq(y);
             weight = recorded.select(one, zero);
             y = recorded.select(y, zero);
-            grid.extras[t].weight.set(weight);
+            grid.weights[t].set(weight);
         }
         grid.frames[t].residual.set(y);
         frames += weight;
@@ -81,7 +81,7 @@ pub fn highest_price<S: Simd, K: Shape>(
         for t in (start + 1..end).rev() {
             let mut u = grid.frames[t].residual.get(simd) * scale - offset;
             if K::GAPS {
-                u *= grid.extras[t].weight.get(simd);
+                u *= grid.weights[t].get(simd);
             }
             let price = u + (g1 * k1 + g2 * k2);
             (k2, k1) = (k1, price);
@@ -118,8 +118,8 @@ pub fn spread<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: &Sca
             frame.step_source.set(zero);
             frame.step_multiplier.set(zero);
             if K::BOX {
-                grid.extras[t].upper.set(solved.select(zero, multiplier));
-                grid.extras[t].step_upper.set(zero);
+                grid.uppers[t].multiplier.set(solved.select(zero, multiplier));
+                grid.uppers[t].step.set(zero);
             }
         }
     }

@@ -1,0 +1,239 @@
+"""Deconvolution of a batch of cells, certified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _native
+from ._traces import as_traces
+
+__all__ = ["Deconvolution", "deconvolve"]
+
+Method = Literal["exact", "fista"]
+BaselineMode = Literal["causal", "centered", "constant", "none"]
+
+_TOLERANCE = {"exact": 1e-6, "fista": 1e-4}
+
+
+@dataclass(frozen=True, eq=False)
+class Deconvolution:
+    """What :func:`deconvolve` found, one entry or row per cell.
+
+    Attributes
+    ----------
+    activity : numpy.ndarray, shape (n_cells, n_frames), float64 or float32
+        Non-negative activity, in units of the traces per peak-normalised kernel.
+    reconvolution, removed_baseline : numpy.ndarray, shape (n_cells, n_frames), or None
+        The fit to the traces as they were passed in, and what was taken off them first; None
+        unless ``full``.
+    baseline : numpy.ndarray, shape (n_cells,)
+        Mean of the removed baseline plus ``offset``, in units of the traces.
+    offset : numpy.ndarray, shape (n_cells,)
+        Constant between the removed baseline and the foot of the fit.
+    iterations : numpy.ndarray of int64, shape (n_cells,)
+        Iterations of the method; where the exact one cut a trace into windows, of the window that
+        took most.
+    converged : numpy.ndarray of bool, shape (n_cells,)
+        Whether ``gap`` meets the tolerance.
+    gap : numpy.ndarray, shape (n_cells,)
+        Certified upper bound on ``objective`` minus the optimum.
+    objective : numpy.ndarray, shape (n_cells,)
+        Half the squared residual over recorded frames plus the weighted sum of the activity.
+    lam : numpy.ndarray, shape (n_cells,)
+        The sparsity weight that was used.
+    lam_rule : numpy.ndarray of str, shape (n_cells,)
+        What decided it: ``"given"``, ``"target"``, ``"clamp"`` or ``"no events"``.
+    noise : numpy.ndarray, shape (n_cells,)
+        Standard deviation of the white noise in units of the traces; NaN where it was not needed.
+    masked_fraction : numpy.ndarray, shape (n_cells,)
+        Share of frames that were not recorded (NaN).
+    """
+
+    activity: NDArray[Any]
+    reconvolution: NDArray[np.float64] | None
+    removed_baseline: NDArray[np.float64] | None
+    baseline: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    iterations: NDArray[np.int64]
+    converged: NDArray[np.bool_]
+    gap: NDArray[np.float64]
+    objective: NDArray[np.float64]
+    lam: NDArray[np.float64]
+    lam_rule: NDArray[np.str_]
+    noise: NDArray[np.float64]
+    masked_fraction: NDArray[np.float64]
+
+
+def deconvolve(
+    traces: ArrayLike,
+    fs: float,
+    tau_rise: float,
+    tau_decay: float,
+    lam: float | Literal["auto"] = "auto",
+    *,
+    max_iters: int = 2000,
+    conv_mode: Literal["fft", "banded"] = "fft",
+    constraint: Literal["nonneg", "box01"] = "nonneg",
+    method: Method | None = None,
+    tol: float | None = None,
+    baseline_mode: BaselineMode = "causal",
+    segments: Iterable[int] | None = None,
+    n_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    dtype: Literal["float64", "float32"] = "float64",
+    full: bool = False,
+    instruction_set: str | None = None,
+) -> Deconvolution:
+    r"""Infer the activity behind calcium traces, to a certified distance from the optimum.
+
+    Minimises :math:`\tfrac12\|W(y' - b - K s)\|^2 + \lambda G \sum s` over :math:`s \ge 0`, or, with
+    ``constraint="box01"``, the first term alone over :math:`0 \le s \le 1`. Symbols, the exact
+    method, its certificate and the automatic :math:`\lambda` are explained in
+    ``docs/explanation/model.md``.
+
+    Parameters
+    ----------
+    traces : array_like, shape (n_cells, n_frames)
+        Fluorescence in any unit; NaN marks frames that were not recorded. float32 and float64 are
+        read in place, whatever their strides; the arithmetic is float64.
+    fs : float
+        Sampling rate in hertz.
+    tau_rise, tau_decay : float
+        Time constants of the kernel in seconds, ``0 < tau_rise < tau_decay``.
+    lam : float or "auto"
+        Weight of the sum of the activity, times the kernel's sum :math:`G`; ``"auto"`` finds it per
+        cell from the noise. ``"auto"`` also fits a constant offset, at least minus one noise
+        standard deviation.
+    max_iters : int
+        Most iterations of the method.
+    conv_mode : {"fft", "banded"}
+        How ``method="fista"`` convolves; ``"banded"`` without ``method`` means fista.
+    constraint : {"nonneg", "box01"}
+        Range of the activity. A box has no weight on the sum, whatever ``lam`` is.
+    method : {"exact", "fista"}, optional
+        Interior point (default), or the accelerated proximal gradient method.
+    tol : float, optional
+        Certified means ``gap <= max(tol * objective, tol**2 * objective of no fit)``; 1e-6 by
+        default, 1e-4 for fista.
+    baseline_mode : {"causal", "centered", "constant", "none"}
+        What is taken off first: the sliding 20 % quantile over the past, or over past and future
+        and corrected for the noise; or a constant, fitted with the activity and at least the
+        20 % quantile of the trace minus one noise standard deviation; or nothing.
+    segments : iterable of int, optional
+        Frames at which joined recordings start. Calcium, baseline and noise windows begin anew.
+    n_threads : int, optional
+        Threads; as many as the process may use by default. The result does not depend on it.
+    progress : callable, optional
+        Called with the number of cells done and in total.
+    dtype : {"float64", "float32"}
+        Type of ``activity``.
+    full : bool
+        Also return ``reconvolution``, ``removed_baseline`` and ``noise``.
+    instruction_set : str, optional
+        One of :func:`instruction_sets`, for tests; the best by default. The result does not depend
+        on it.
+
+    Returns
+    -------
+    Deconvolution
+
+    Raises
+    ------
+    ValueError
+        For a parameter out of range, an unknown option, an infinite sample, or traces that are not
+        two-dimensional; the message says what was expected, what came and where.
+    TypeError
+        For traces or parameters that are not numbers.
+    KeyboardInterrupt
+        On Ctrl-C, within about a twentieth of a second plus one iteration.
+
+    References
+    ----------
+    Friedrich J, Zhou P, Paninski L (2017). Fast online deconvolution of calcium imaging data.
+    PLOS Computational Biology 13:e1005423, doi:10.1371/journal.pcbi.1005423 (the problem).
+    Mehrotra S (1992). On the implementation of a primal-dual interior point method. SIAM Journal on
+    Optimization 2:575-601, doi:10.1137/0802028 (the exact method).
+    """
+    method = _choose("method", method or _implied_method(conv_mode), ("exact", "fista"))
+    _choose("conv_mode", conv_mode, ("fft", "banded"))
+    _choose("constraint", constraint, ("nonneg", "box01"))
+    _choose("baseline_mode", baseline_mode, ("causal", "centered", "constant", "none"))
+    _choose("dtype", dtype, ("float64", "float32"))
+    boxed = constraint == "box01"
+    weight = _weight(lam, boxed)
+    activity, fit, columns = _native.deconvolve(
+        as_traces(traces),
+        float(fs),
+        float(tau_rise),
+        float(tau_decay),
+        weight,
+        method="exact" if method == "exact" else conv_mode,
+        boxed=boxed,
+        baseline=baseline_mode,
+        segments=_starts(segments),
+        tol=_TOLERANCE[method] if tol is None else float(tol),
+        max_iters=_count("max_iters", max_iters, 0),
+        single=dtype == "float32",
+        full=full,
+        n_threads=None if n_threads is None else _count("n_threads", n_threads, 1),
+        level=instruction_set,
+        progress=progress,
+    )
+    reconvolution, removed_baseline = fit or (None, None)
+    baseline, offset, iterations, converged, gap, objective, lams, rules, noise, masked = columns
+    return Deconvolution(
+        activity=activity,
+        reconvolution=reconvolution,
+        removed_baseline=removed_baseline,
+        baseline=baseline,
+        offset=offset,
+        iterations=iterations,
+        converged=converged,
+        gap=gap,
+        objective=objective,
+        lam=lams,
+        lam_rule=np.array(rules, dtype=np.str_),
+        noise=noise,
+        masked_fraction=masked,
+    )
+
+
+def _implied_method(conv_mode: str) -> Method:
+    return "fista" if conv_mode == "banded" else "exact"
+
+
+def _choose(name: str, value: str, options: tuple[str, ...]) -> str:
+    if value not in options:
+        raise ValueError(f"{name}: expected one of {', '.join(map(repr, options))}, got {value!r}")
+    return value
+
+
+def _weight(lam: float | str, boxed: bool) -> float | None:
+    if not isinstance(lam, str):
+        return float(lam)
+    if lam != "auto":
+        raise ValueError(f"lam: expected a number or 'auto', got {lam!r}")
+    if boxed:
+        raise ValueError("lam: 'auto' needs constraint='nonneg'; 'box01' has no weight to choose")
+    return None
+
+
+def _starts(segments: Iterable[int] | None) -> list[int]:
+    starts = [] if segments is None else list(segments)
+    for start in starts:
+        if isinstance(start, bool) or not isinstance(start, int | np.integer) or start < 0:
+            raise ValueError(f"segments: expected start frames, whole and at least 0, got {start!r}")
+    return [int(start) for start in starts]
+
+
+def _count(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}: expected a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+    return int(value)
