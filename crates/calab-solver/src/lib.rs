@@ -26,4 +26,5 @@ pub mod noise;
 mod python;
 mod ranks;
 pub mod segments;
+pub mod simulate;
 mod spectrum;

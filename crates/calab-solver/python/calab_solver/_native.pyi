@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,3 +41,11 @@ def deconvolve(
         NDArray[np.float64],
     ],
 ]: ...
+def simulate_cells(
+    parameters: dict[str, float | None],
+    traces: NDArray[np.float32],
+    spikes: NDArray[np.float32],
+    clean_calcium: NDArray[np.float32],
+    properties: NDArray[np.float64],
+    n_threads: int,
+) -> None: ...

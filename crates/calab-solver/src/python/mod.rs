@@ -3,6 +3,7 @@
 mod deconvolve;
 mod error;
 mod kernel;
+mod simulate;
 
 use pyo3::prelude::*;
 
@@ -13,4 +14,6 @@ mod _native {
     use super::deconvolve::{deconvolve, instruction_sets};
     #[pymodule_export]
     use super::kernel::build_kernel;
+    #[pymodule_export]
+    use super::simulate::simulate_cells;
 }
