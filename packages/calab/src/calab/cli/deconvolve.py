@@ -1,0 +1,212 @@
+"""`calab deconvolve`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ._errors import BadInput, user_input
+from ._input import read_recording
+from ._options import File, Force, Fs, Json, SkipRows, Transpose
+from ._output import claim_outputs, print_json, print_pairs, progress_bar
+
+if TYPE_CHECKING:
+    from calab_core import DeconvolutionResult
+
+__all__ = ["deconvolve"]
+
+_KERNEL = "Kernel, where there is no --params"
+_SOLVER = "Solver (defaults as in calab.run_deconvolution)"
+
+
+def _option(panel: str, help: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, help=help, show_default=False, **more)
+
+
+def deconvolve(
+    file: File,
+    params: Annotated[
+        Path | None, typer.Option("--params", "-p", metavar="JSON", help="An export of CaTune.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Where the result goes.")
+    ] = Path("activity.npy"),
+    full: Annotated[
+        bool, typer.Option("--full", help="Write .npz: also baseline, fit and certificate.")
+    ] = False,
+    tau_rise: Annotated[
+        float | None, _option(_KERNEL, "Rise time constant.", "--tau-rise", metavar="S")
+    ] = None,
+    tau_decay: Annotated[
+        float | None, _option(_KERNEL, "Decay time constant.", "--tau-decay", metavar="S")
+    ] = None,
+    fs: Fs = None,
+    lam: Annotated[
+        str | None,
+        _option(_KERNEL, "Sparsity weight: a number, or auto (default).", "--lam"),
+    ] = None,
+    method: Annotated[
+        Literal["exact", "fista"] | None, _option(_SOLVER, "Algorithm.", "--method")
+    ] = None,
+    constraint: Annotated[
+        Literal["nonneg", "box01"] | None, _option(_SOLVER, "Of the activity.", "--constraint")
+    ] = None,
+    baseline_mode: Annotated[
+        Literal["causal", "centered", "constant", "none"] | None,
+        _option(_SOLVER, "How the baseline is found.", "--baseline-mode"),
+    ] = None,
+    on_nan: Annotated[
+        Literal["mask", "raise"] | None, _option(_SOLVER, "Missing samples.", "--on-nan")
+    ] = None,
+    max_iters: Annotated[int | None, _option(_SOLVER, "Iteration limit.", "--max-iters")] = None,
+    tol: Annotated[float | None, _option(_SOLVER, "Relative duality gap.", "--tol")] = None,
+    n_threads: Annotated[int | None, _option(_SOLVER, "Threads.", "--n-threads")] = None,
+    dtype: Annotated[
+        Literal["float64", "float32"] | None, _option(_SOLVER, "Of the result.", "--dtype")
+    ] = None,
+    transpose: Transpose = False,
+    skip_rows: SkipRows = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Infer the activity behind the traces in FILE.
+
+    Takes the kernel and sparsity weight from a CaTune export (--params), or from --tau-rise and
+    --tau-decay with the sparsity weight chosen from the noise.
+    """
+    kernel = {"--tau-rise": tau_rise, "--tau-decay": tau_decay, "--fs": fs, "--lam": lam}
+    _check_source(params, kernel)
+    target = _target(output, full)
+    claim_outputs([target], force=force, source=file)
+    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows)
+    options = {
+        "method": method,
+        "constraint": constraint,
+        "baseline_mode": baseline_mode,
+        "on_nan": on_nan,
+        "max_iters": max_iters,
+        "tol": tol,
+        "n_threads": n_threads,
+        "dtype": dtype,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    start = time.perf_counter()
+    with user_input(), progress_bar("deconvolving", quiet=json) as progress:
+        import calab
+
+        if params is not None:
+            settings = calab.load_export_params(params)
+            result = calab.deconvolve_from_export(
+                recording.traces, params, return_full=True, progress=progress, **options
+            )
+        else:
+            settings = _settings(tau_rise, tau_decay, fs or recording.fs, lam)
+            result = calab.run_deconvolution_full(
+                recording.traces,
+                settings["fs"],
+                settings["tau_rise"],
+                settings["tau_decay"],
+                settings["lambda_"],
+                progress=progress,
+                **options,
+            )
+    seconds = time.perf_counter() - start
+    with user_input():
+        _write(target, result, settings, full)
+    summary = _summary(result, settings, seconds, target)
+    if json:
+        print_json(summary)
+    else:
+        print_pairs(summary)
+
+
+def _check_source(params: Path | None, kernel: dict[str, Any]) -> None:
+    given = [name for name, value in kernel.items() if value is not None]
+    if params is not None and given:
+        raise BadInput(f"give either --params or {', '.join(given)}, not both")
+    if params is None and (kernel["--tau-rise"] is None or kernel["--tau-decay"] is None):
+        raise BadInput("give --params JSON, or both --tau-rise and --tau-decay in seconds")
+
+
+def _target(output: Path, full: bool) -> Path:
+    wanted = ".npz" if full else ".npy"
+    if output.suffix not in {"", ".npy", ".npz"} or (output.suffix == ".npz" and not full):
+        raise BadInput(
+            f"{output}: the activity alone is written as .npy, with --full all is written as .npz"
+        )
+    return output.with_suffix(wanted)
+
+
+def _settings(
+    tau_rise: float | None, tau_decay: float | None, fs: float | None, lam: str | None
+) -> dict[str, Any]:
+    if fs is None:
+        raise BadInput("give the sampling rate with --fs HZ")
+    weight: float | str = "auto"
+    if lam not in {None, "auto"}:
+        try:
+            weight = float(lam or "")
+        except ValueError:
+            raise BadInput(f"expected --lam auto or a number, got {lam!r}") from None
+    return {"tau_rise": tau_rise, "tau_decay": tau_decay, "fs": fs, "lambda_": weight}
+
+
+def _write(
+    target: Path, result: DeconvolutionResult, settings: dict[str, Any], full: bool
+) -> None:
+    import numpy as np
+
+    from calab_io import atomic_path
+
+    with atomic_path(target) as draft:
+        if full:
+            np.savez(draft, **full_arrays(result), **settings)
+        else:
+            np.save(draft, result.activity, allow_pickle=False)
+
+
+def full_arrays(result: DeconvolutionResult) -> dict[str, Any]:
+    """Name every array of a result, for an `.npz` file.
+
+    Parameters
+    ----------
+    result : DeconvolutionResult
+        Of any number of cells.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The documented fields and those of `result.details`.
+    """
+    import numpy as np
+
+    details = {field.name: getattr(result.details, field.name) for field in fields(result.details)}
+    arrays = {name: np.asarray(value) for name, value in {**details, **result._asdict()}.items()}
+    # None becomes an array of objects, which could only be read back by unpickling.
+    return {name: array for name, array in arrays.items() if array.dtype != object}
+
+
+def _summary(
+    result: DeconvolutionResult, settings: dict[str, Any], seconds: float, target: Path
+) -> dict[str, Any]:
+    import numpy as np
+
+    details = result.details
+    n_cells, n_frames = result.activity.shape
+    return {
+        "cells": n_cells,
+        "frames": n_frames,
+        "fs_hz": settings["fs"],
+        "tau_rise_s": settings["tau_rise"],
+        "tau_decay_s": settings["tau_decay"],
+        "lam": settings["lambda_"],
+        "converged": int(np.count_nonzero(result.converged)),
+        "largest_gap": float(np.max(details.gap, initial=0.0)),
+        "missing_share": float(np.mean(details.masked_fraction)) if n_cells else 0.0,
+        "seconds": round(seconds, 3),
+        "output": str(target),
+    }
