@@ -1,13 +1,10 @@
 """Readers and writers of calcium-imaging traces and of CaLab's exports."""
 
-from .atomic import atomic_path, atomic_paths
 from .export import deconvolve_from_export, load_export_params
 from .traces import read_csv, read_npy, read_traces
 from .tuning import load_tuning_data, save_for_tuning
 
 __all__ = [
-    "atomic_path",
-    "atomic_paths",
     "deconvolve_from_export",
     "load_export_params",
     "load_tuning_data",

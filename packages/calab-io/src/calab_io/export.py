@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 from calab_core import bandpass_filter, run_deconvolution_full
@@ -63,6 +63,18 @@ def load_export_params(path: str | Path) -> dict[str, Any]:
     if not isinstance(enabled, bool):
         raise ValueError(f"{path}: expected filter_enabled true or false, got {enabled!r}")
     return {**params, "filter_enabled": enabled}
+
+
+@overload
+def deconvolve_from_export(
+    traces: ArrayLike, params_path: str | Path, return_full: Literal[False] = False, **options: Any
+) -> NDArray[np.floating[Any]]: ...
+
+
+@overload
+def deconvolve_from_export(
+    traces: ArrayLike, params_path: str | Path, return_full: Literal[True], **options: Any
+) -> DeconvolutionResult: ...
 
 
 def deconvolve_from_export(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = [*HOME, "versions"]  # noqa: PLE0604
+__all__ = [*HOME, "versions"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
 from calab_core import build_kernel, run_deconvolution_full
 from calab_sim import simulate
 
 from ._score import correlate_rows, measure_kernel, smooth
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from calab_core import DeconvolutionResult
     from calab_sim import SimulationConfig, SimulationResult
+    from numpy.typing import NDArray
 
 __all__ = ["SMOOTHING_S", "Demo", "run_demo"]
 
@@ -58,7 +57,7 @@ class Demo:
     seconds_simulate: float
     seconds_deconvolve: float
 
-    @property
+    @cached_property
     def spikes(self) -> NDArray[np.floating[Any]]:
         """True spike counts, shape (n_cells, n_frames)."""
         return np.array([cell.spikes for cell in self.simulation.ground_truth])
@@ -67,7 +66,9 @@ class Demo:
     def kernel_r2(self) -> float:
         """Share of the measured kernel's variance that the model's kernel explains."""
         residual = np.sum((self.measured_kernel - self.kernel) ** 2)
-        return float(1 - residual / np.sum((self.measured_kernel - self.measured_kernel.mean()) ** 2))
+        return float(
+            1 - residual / np.sum((self.measured_kernel - self.measured_kernel.mean()) ** 2)
+        )
 
     def summary(self) -> dict[str, Any]:
         """Return the scores as plain numbers.
@@ -99,9 +100,7 @@ class Demo:
         }
 
 
-def run_demo(
-    config: SimulationConfig, progress: Callable[[int, int], None] | None = None
-) -> Demo:
+def run_demo(config: SimulationConfig, progress: Callable[[int, int], None] | None = None) -> Demo:
     """Simulate, deconvolve with an automatic sparsity weight, and score.
 
     Parameters
@@ -170,7 +169,9 @@ def _measured_kernel(
 
 def _relative_gap(details: Any) -> NDArray[np.float64]:
     gap, objective = np.asarray(details.gap), np.asarray(details.objective)
-    return np.divide(gap, objective, out=np.zeros_like(gap), where=objective > 0)
+    relative = np.zeros(gap.shape)
+    np.divide(gap, objective, out=relative, where=objective > 0)
+    return relative
 
 
 def _median(values: NDArray[np.float64]) -> float:

@@ -40,7 +40,7 @@ def draw_demo(demo: Demo) -> Figure:
         Not attached to any window.
     """
     figure = Figure(figsize=(12, 7.5), layout="constrained")
-    cells, panels = figure.subfigures(1, 2, width_ratios=(2.6, 1))
+    cells, panels = figure.subfigures(1, 2, width_ratios=(2.6, 1)).tolist()
     _draw_cells(cells, demo)
     kernel, scores = panels.subplots(2, 1)
     _draw_kernel(kernel, demo)
@@ -52,7 +52,6 @@ def draw_demo(demo: Demo) -> Figure:
 
 def _draw_cells(panel: SubFigure, demo: Demo) -> None:
     examples = _examples(demo.rate_correlation)
-    # constrained layout has no gap per pair, so an empty row keeps the cells apart.
     grid = panel.subplots(
         2 * len(examples), 1, sharex=True, squeeze=False, height_ratios=[2, 1] * len(examples)
     )[:, 0]
@@ -61,8 +60,10 @@ def _draw_cells(panel: SubFigure, demo: Demo) -> None:
     for axes in grid[:-1]:
         axes.tick_params(labelbottom=False)
     grid[-1].set_xlabel("time in the window (s)")
+    grid[-1].margins(x=0)
+    panel.align_ylabels()
     lines = [line for axes in grid[:2] for line in axes.get_legend_handles_labels()[0]]
-    panel.legend(handles=lines, loc="outside upper center", ncols=4, frameon=False)
+    panel.legend(handles=lines, loc="outside upper center", ncols=5, frameon=False)
 
 
 def _draw_cell(above: Axes, below: Axes, demo: Demo, cell: int) -> None:
@@ -80,7 +81,7 @@ def _draw_cell(above: Axes, below: Axes, demo: Demo, cell: int) -> None:
     below.plot(time, inferred[window], color=_INFERRED, lw=1.4, label="inferred activity")
     frames = np.flatnonzero(spikes[0, window])
     top = 1.25 * max(true[window].max(), inferred[window].max(), 1e-9)
-    below.vlines(frames / fs, 0.9 * top, top, color=_TRUE, lw=0.8)
+    below.vlines(frames / fs, 0.9 * top, top, color=_TRUE, lw=0.8, label="true spikes")
     below.set_ylim(0, top)
     below.set_ylabel("rate (1/s)")
 

@@ -54,7 +54,9 @@ def correlate_rows(
     b = b - b.mean(axis=1, keepdims=True)
     norm = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     product = np.einsum("ij,ij->i", a, b)
-    return np.divide(product, norm, out=np.full(len(a), np.nan), where=norm > 0)
+    correlation = np.full(len(a), np.nan)
+    np.divide(product, norm, out=correlation, where=norm > 0)
+    return correlation
 
 
 def measure_kernel(

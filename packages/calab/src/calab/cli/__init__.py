@@ -6,8 +6,6 @@ that `calab --help` answers at once.
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from ._errors import OneLineErrors
@@ -32,4 +30,4 @@ for command in (demo, simulate, deconvolve, convert, info, versions):
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(app())
+    app()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,34 +25,45 @@ class BadInput(typer.TyperException):
 class OneLineErrors(TyperGroup):
     """A command whose errors take one line on stderr, without a box or a traceback."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run the command and turn its errors into a line and an exit code.
 
         Parameters
         ----------
-        *args
+        args, prog_name, complete_var, windows_expand_args, **extra
             As for `typer.core.TyperGroup.main`.
         standalone_mode : bool, optional
             Exit the interpreter at the end.
-        **extra
-            As for `typer.core.TyperGroup.main`.
         """
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as err:
-            message = err.format_message()
-            # Without arguments the "message" is the whole help, already laid out.
-            if type(err).__name__ != "NoArgsIsHelpError":
-                complain(f"{message} (calab --help lists what there is)"
-                         if not isinstance(err, BadInput) else message)
+            _explain(err)
             code = err.exit_code
-        except KeyboardInterrupt:
-            code = _INTERRUPTED
         if code == _INTERRUPTED:
-            complain("interrupted, nothing written")
+            complain("interrupted: nothing was written")
         if standalone_mode:
             sys.exit(code)
         return code
+
+
+def _explain(err: typer.TyperException) -> None:
+    # Typer checks choices with pydantic, which puts its own words before the message.
+    message = err.format_message().replace("Value error, ", "")
+    context = getattr(err, "ctx", None)
+    # Called without arguments, typer has printed the help and its message is empty.
+    if message and context is not None:
+        message = f"{message.rstrip('.')} (see {context.command_path} --help)"
+    if message:
+        complain(message)
 
 
 @contextmanager
@@ -70,7 +81,7 @@ def user_input() -> Iterator[None]:
         except OSError as err:
             raise BadInput(_describe(err)) from err
         except (ValueError, TypeError) as err:
-            raise BadInput(str(err)) from err
+            raise BadInput(_describe_invalid(err)) from err
         except MemoryError as err:
             raise BadInput(f"not enough memory: {err}") from err
     for warning in caught:
@@ -92,3 +103,15 @@ def _describe(err: OSError) -> str:
     if err.filename is None:
         return str(err)
     return f"{err.filename}: {(err.strerror or 'cannot be used').lower()}"
+
+
+def _describe_invalid(err: ValueError | TypeError) -> str:
+    """Shorten pydantic's report, which takes several lines and a web address per field."""
+    report = getattr(err, "errors", None)
+    if report is None:
+        return str(err)
+    return "; ".join(
+        f"{'.'.join(map(str, entry['loc'])) or 'configuration'}: {entry['msg']}, "
+        f"got {entry['input']!r:.60}"
+        for entry in report()
+    )

@@ -45,10 +45,14 @@ def claim_outputs(
         _claim_folder(output.parent, make_folder)
         if output.is_dir():
             raise BadInput(f"{output} is a folder: name a file")
-        if source is not None and output.exists() and output.samefile(source):
-            raise BadInput(f"{output} is the input itself: give another name with --output")
+        if source is not None and _same_file(output, source):
+            raise BadInput(f"{output} is the input itself: give another name with -o")
         if output.exists() and not force:
-            raise BadInput(f"{output} exists: give --force to replace it, or another name")
+            raise BadInput(f"{output} exists: give --force to replace it, or another name with -o")
+
+
+def _same_file(output: Path, source: Path) -> bool:
+    return output.exists() and source.exists() and output.samefile(source)
 
 
 def _claim_folder(folder: Path, make_folder: bool) -> None:
@@ -58,7 +62,7 @@ def _claim_folder(folder: Path, make_folder: bool) -> None:
         state = "is not a folder" if folder.exists() else "does not exist: make it first"
         raise BadInput(f"{folder} {state}")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise BadInput(f"{folder} is not writeable: choose another folder with --output")
+        raise BadInput(f"{folder} is not writeable: give another name with -o")
 
 
 @contextmanager

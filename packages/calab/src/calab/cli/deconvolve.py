@@ -32,9 +32,9 @@ def deconvolve(
     params: Annotated[
         Path | None, typer.Option("--params", "-p", metavar="JSON", help="An export of CaTune.")
     ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Where the result goes.")
-    ] = Path("activity.npy"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the result goes.")] = Path(
+        "activity.npy"
+    ),
     full: Annotated[
         bool, typer.Option("--full", help="Write .npz: also baseline, fit and certificate.")
     ] = False,
@@ -104,7 +104,7 @@ def deconvolve(
                 recording.traces, params, return_full=True, progress=progress, **options
             )
         else:
-            settings = _settings(tau_rise, tau_decay, fs or recording.fs, lam)
+            settings = _settings(tau_rise, tau_decay, recording.fs if fs is None else fs, lam)
             result = calab.run_deconvolution_full(
                 recording.traces,
                 settings["fs"],
@@ -155,12 +155,9 @@ def _settings(
     return {"tau_rise": tau_rise, "tau_decay": tau_decay, "fs": fs, "lambda_": weight}
 
 
-def _write(
-    target: Path, result: DeconvolutionResult, settings: dict[str, Any], full: bool
-) -> None:
+def _write(target: Path, result: DeconvolutionResult, settings: dict[str, Any], full: bool) -> None:
     import numpy as np
-
-    from calab_io import atomic_path
+    from calab_io.atomic import atomic_path
 
     with atomic_path(target) as draft:
         if full:
@@ -184,8 +181,9 @@ def full_arrays(result: DeconvolutionResult) -> dict[str, Any]:
     """
     import numpy as np
 
-    details = {field.name: getattr(result.details, field.name) for field in fields(result.details)}
-    arrays = {name: np.asarray(value) for name, value in {**details, **result._asdict()}.items()}
+    found = {field.name: getattr(result.details, field.name) for field in fields(result.details)}
+    found |= dict(zip(result._fields, result, strict=True))
+    arrays = {name: np.asarray(value) for name, value in found.items()}
     # None becomes an array of objects, which could only be read back by unpickling.
     return {name: array for name, array in arrays.items() if array.dtype != object}
 

@@ -69,8 +69,8 @@ def _write(outcome: Demo, files: list[Path], summary: dict[str, Any]) -> None:
     import json
 
     import numpy as np
-
-    from calab_io import atomic_paths, save_for_tuning
+    from calab_io import save_for_tuning
+    from calab_io.atomic import atomic_paths
 
     from ._output import finite
 
@@ -102,7 +102,7 @@ def _shown(summary: dict[str, Any]) -> dict[str, str]:
         f"{s['spikes_per_s']:.2f} spikes/s",
         "kernel": f"tau_rise {s['tau_rise_s']:g} s, tau_decay {s['tau_decay_s']:g} s",
         "correlation with true rate": f"{s['rate_correlation_median']:.3f} median, "
-        f"{s['rate_correlation_mean']:.3f} mean of {s['cells_scored']} cells (0.2 s)",
+        f"{s['rate_correlation_mean']:.3f} mean of {s['cells_scored']} cells",
         "correlation with true calcium": f"{s['calcium_correlation_median']:.3f} median",
         "kernel fit": f"R2 {s['kernel_r2']:.3f} against the measured response to one spike",
         "sparsity weight": f"auto, median {s['lam_median']:.3g}",

@@ -14,6 +14,8 @@ from ._output import claim_outputs, print_json, print_pairs
 
 __all__ = ["convert", "info"]
 
+_SUFFIXES = {"npy": (".npy",), "csv": (".csv", ".tsv")}
+
 
 def convert(
     file: File,
@@ -37,13 +39,13 @@ def convert(
     """
     if format in {"caiman", "minian"}:
         raise BadInput(f"--format {format} is not available in this version; npy and csv are")
-    if format is not None and format != file.suffix.lower().removeprefix("."):
-        raise BadInput(f"{file}: expected a .{format} file")
+    if format is not None and file.suffix.lower() not in _SUFFIXES[format]:
+        raise BadInput(f"{file}: expected a {' or '.join(_SUFFIXES[format])} file")
     stem = output or Path(file.stem)
     pair = [Path(f"{stem}.npy"), Path(f"{stem}_metadata.json")]
     claim_outputs(pair, force=force, source=file)
     recording = read_recording(file, transpose=transpose, skip_rows=skip_rows)
-    rate = fs or recording.fs
+    rate = recording.fs if fs is None else fs
     if rate is None:
         raise BadInput("give the sampling rate with --fs HZ")
     with user_input():

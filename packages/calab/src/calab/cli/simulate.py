@@ -52,12 +52,13 @@ def simulate(
     start = time.perf_counter()
     with user_input():
         import numpy as np
+        from calab_io.atomic import atomic_path
 
         import calab
 
         result = calab.simulate(settings)
         seconds = time.perf_counter() - start
-        with calab.atomic_path(files[2]) as draft:
+        with atomic_path(files[2]) as draft:
             np.savez(draft, **truth_arrays(result))
             about = {"simulation": settings.model_dump(mode="json")}
             calab.save_for_tuning(result.traces, settings.fs_hz, output, about)
