@@ -202,6 +202,6 @@ def _as_traces(array: NDArray[Any], path: Path, transpose: bool) -> NDArray[np.f
             f"if its rows are frames, {'do not transpose' if transpose else 'transpose'} it",
             stacklevel=3,
         )
-    dtype = np.float32 if traces.dtype == np.float32 else np.float64
+    dtype = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize == 4 else np.float64
     # Also brings data of the other byte order into the machine's own.
     return traces.astype(dtype, copy=False)

@@ -12,7 +12,7 @@ import numpy as np
 from calab_core import build_kernel, run_deconvolution_full
 from calab_sim import simulate
 
-from ._score import correlate_rows, measure_kernel, smooth
+from ._score import correlate_rows, largest_relative_gap, measure_kernel, smooth
 
 if TYPE_CHECKING:
     from calab_core import DeconvolutionResult
@@ -94,7 +94,7 @@ class Demo:
             "kernel_r2": self.kernel_r2,
             "lam_median": _median(np.asarray(details.lam)),
             "converged_share": float(np.mean(self.result.converged)),
-            "largest_relative_gap": float(np.max(_relative_gap(details))),
+            "largest_relative_gap": largest_relative_gap(details),
             "seconds_simulate": self.seconds_simulate,
             "seconds_deconvolve": self.seconds_deconvolve,
         }
@@ -165,13 +165,6 @@ def _measured_kernel(
     alpha = np.array([cell.alpha for cell in simulation.ground_truth])[:, None]
     calcium = (simulation.traces - result.details.removed_baseline) / alpha
     return measure_kernel(calcium, spikes, n_lags)
-
-
-def _relative_gap(details: Any) -> NDArray[np.float64]:
-    gap, objective = np.asarray(details.gap), np.asarray(details.objective)
-    relative = np.zeros(gap.shape)
-    np.divide(gap, objective, out=relative, where=objective > 0)
-    return relative
 
 
 def _median(values: NDArray[np.float64]) -> float:

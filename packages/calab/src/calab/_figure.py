@@ -40,7 +40,7 @@ def draw_demo(demo: Demo) -> Figure:
         Not attached to any window.
     """
     figure = Figure(figsize=(12, 7.5), layout="constrained")
-    cells, panels = figure.subfigures(1, 2, width_ratios=(2.6, 1)).tolist()
+    cells, panels = figure.subfigures(1, 2, squeeze=False, width_ratios=(2.6, 1))[0]
     _draw_cells(cells, demo)
     kernel, scores = panels.subplots(2, 1)
     _draw_kernel(kernel, demo)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from calab_core import DeconvolutionDetails
     from numpy.typing import NDArray
 
-__all__ = ["correlate_rows", "measure_kernel", "smooth"]
+__all__ = ["correlate_rows", "largest_relative_gap", "measure_kernel", "smooth"]
 
 
 def smooth(rows: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float64]:
@@ -95,3 +96,23 @@ def measure_kernel(
         return np.asarray(np.linalg.solve(system, cross))
     except np.linalg.LinAlgError:
         return np.full(n_lags, np.nan)
+
+
+def largest_relative_gap(details: DeconvolutionDetails) -> float:
+    """Find the worst certificate among all cells.
+
+    Parameters
+    ----------
+    details : DeconvolutionDetails
+        Of any number of cells.
+
+    Returns
+    -------
+    float
+        Largest duality gap as a share of its objective; cells whose objective is zero or
+        unknown are left out.
+    """
+    gap, objective = np.asarray(details.gap), np.asarray(details.objective)
+    share = np.zeros(gap.shape)
+    np.divide(gap, objective, out=share, where=objective > 0)
+    return float(np.fmax.reduce(share, axis=None, initial=0.0))

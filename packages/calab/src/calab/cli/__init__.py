@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import typer
 
+from . import deconvolve, demo, files, simulate, versions
 from ._errors import OneLineErrors
-from .deconvolve import deconvolve
-from .demo import demo
-from .files import convert, info
-from .simulate import simulate
-from .versions import versions
 
 __all__ = ["app", "main"]
 
@@ -24,7 +20,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, simulate, deconvolve, convert, info, versions):
+for command in (
+    demo.demo,
+    simulate.simulate,
+    deconvolve.deconvolve,
+    files.convert,
+    files.info,
+    versions.versions,
+):
     app.command()(command)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ._errors import BadInput, user_input
-from ._input import read_recording
+from ._input import Recording, read_recording
 from ._options import File, Force, Fs, Json, SkipRows, Transpose
 from ._output import claim_outputs, print_json, print_pairs, progress_bar
 
@@ -94,34 +94,14 @@ def deconvolve(
         "dtype": dtype,
     }
     options = {name: value for name, value in options.items() if value is not None}
-    start = time.perf_counter()
-    with user_input(), progress_bar("deconvolving", quiet=json) as progress:
-        import calab
-
-        if params is not None:
-            settings = calab.load_export_params(params)
-            result = calab.deconvolve_from_export(
-                recording.traces, params, return_full=True, progress=progress, **options
-            )
-        else:
-            settings = _settings(tau_rise, tau_decay, recording.fs if fs is None else fs, lam)
-            result = calab.run_deconvolution_full(
-                recording.traces,
-                settings["fs"],
-                settings["tau_rise"],
-                settings["tau_decay"],
-                settings["lambda_"],
-                progress=progress,
-                **options,
-            )
-    seconds = time.perf_counter() - start
+    result, settings, seconds = _solve(recording, params, kernel, options, quiet=json)
     with user_input():
         _write(target, result, settings, full)
     summary = _summary(result, settings, seconds, target)
     if json:
         print_json(summary)
     else:
-        print_pairs(summary)
+        print_pairs(_shown(summary))
 
 
 def _check_source(params: Path | None, kernel: dict[str, Any]) -> None:
@@ -141,18 +121,51 @@ def _target(output: Path, full: bool) -> Path:
     return output.with_suffix(wanted)
 
 
-def _settings(
-    tau_rise: float | None, tau_decay: float | None, fs: float | None, lam: str | None
-) -> dict[str, Any]:
+def _solve(
+    recording: Recording,
+    params: Path | None,
+    kernel: dict[str, Any],
+    options: dict[str, Any],
+    *,
+    quiet: bool,
+) -> tuple[DeconvolutionResult, dict[str, Any], float]:
+    with user_input():
+        from calab_io import deconvolve_from_export, load_export_params
+
+        settings = load_export_params(params) if params else _settings(kernel, recording.fs)
+    with user_input(), progress_bar("deconvolving", quiet=quiet) as progress:
+        from calab_core import run_deconvolution_full
+
+        start = time.perf_counter()
+        if params is not None:
+            result = deconvolve_from_export(
+                recording.traces, params, return_full=True, progress=progress, **options
+            )
+        else:
+            arguments = [settings[name] for name in ("fs", "tau_rise", "tau_decay", "lambda_")]
+            result = run_deconvolution_full(
+                recording.traces, *arguments, progress=progress, **options
+            )
+    return result, settings, time.perf_counter() - start
+
+
+def _settings(kernel: dict[str, Any], recorded_fs: float | None) -> dict[str, Any]:
+    fs = recorded_fs if kernel["--fs"] is None else kernel["--fs"]
     if fs is None:
         raise BadInput("give the sampling rate with --fs HZ")
+    lam = kernel["--lam"]
     weight: float | str = "auto"
     if lam not in {None, "auto"}:
         try:
-            weight = float(lam or "")
+            weight = float(lam)
         except ValueError:
             raise BadInput(f"expected --lam auto or a number, got {lam!r}") from None
-    return {"tau_rise": tau_rise, "tau_decay": tau_decay, "fs": fs, "lambda_": weight}
+    return {
+        "tau_rise": kernel["--tau-rise"],
+        "tau_decay": kernel["--tau-decay"],
+        "fs": fs,
+        "lambda_": weight,
+    }
 
 
 def _write(target: Path, result: DeconvolutionResult, settings: dict[str, Any], full: bool) -> None:
@@ -193,8 +206,10 @@ def _summary(
 ) -> dict[str, Any]:
     import numpy as np
 
-    details = result.details
+    from calab._score import largest_relative_gap
+
     n_cells, n_frames = result.activity.shape
+    missing = np.asarray(result.details.masked_fraction)
     return {
         "cells": n_cells,
         "frames": n_frames,
@@ -203,8 +218,22 @@ def _summary(
         "tau_decay_s": settings["tau_decay"],
         "lam": settings["lambda_"],
         "converged": int(np.count_nonzero(result.converged)),
-        "largest_gap": float(np.max(details.gap, initial=0.0)),
-        "missing_share": float(np.mean(details.masked_fraction)) if n_cells else 0.0,
-        "seconds": round(seconds, 3),
+        "largest_relative_gap": largest_relative_gap(result.details),
+        "missing_share": float(missing.mean()) if n_cells else 0.0,
+        "seconds": seconds,
         "output": str(target),
+    }
+
+
+def _shown(summary: dict[str, Any]) -> dict[str, str]:
+    s = summary
+    return {
+        "recording": f"{s['cells']} cells x {s['frames']} frames at {s['fs_hz']:g} Hz, "
+        f"{s['missing_share']:.1%} missing",
+        "kernel": f"tau_rise {s['tau_rise_s']:g} s, tau_decay {s['tau_decay_s']:g} s",
+        "sparsity weight": str(s["lam"]),
+        "converged": f"{s['converged']} of {s['cells']} cells, relative gap at most "
+        f"{s['largest_relative_gap']:.1e}",
+        "time": f"{s['seconds']:.3f} s",
+        "written to": s["output"],
     }
