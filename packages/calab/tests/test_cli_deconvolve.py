@@ -78,6 +78,16 @@ def test_options_reach_the_solver(
     np.testing.assert_array_equal(activity, expected)
 
 
+def test_segments_reach_the_solver(
+    calab_command: Command, recording: Path, traces: np.ndarray
+) -> None:
+    assert calab_command("deconvolve", recording, *KERNEL, "--segments", "0,100").exit_code == 0
+    joined = np.load("activity.npy")
+    expected = run_deconvolution(traces, 20.0, 0.1, 0.6, "auto", segments=[0, 100])
+    np.testing.assert_array_equal(joined, expected)
+    assert not np.array_equal(joined, run_deconvolution(traces, 20.0, 0.1, 0.6, "auto"))
+
+
 def test_csv_of_frames_by_cells_with_header(
     calab_command: Command, folder: Path, traces: np.ndarray
 ) -> None:
@@ -151,6 +161,7 @@ def test_input_is_never_the_output(refused: Refused, recording: Path) -> None:
         (("rec.npy", "-p", "p.json"), "p.json: no such file"),
         (("rec.npy", *KERNEL, "--lam", "much"), "expected --lam auto or a number, got 'much'"),
         (("rec.npy", *KERNEL, "--lam", "-1"), "lam"),
+        (("rec.npy", *KERNEL, "--segments", "0;9"), "expected --segments as in 0,9000,18000"),
         (("rec.npy", *KERNEL, "--fs", "0"), "fs"),
         (("rec.npy", "--tau-rise", 0.6, "--tau-decay", 0.1), "tau"),
         (("rec.npy", *KERNEL, "--fs", "fast"), "Invalid value for '--fs'"),

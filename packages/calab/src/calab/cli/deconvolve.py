@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,18 +13,28 @@ from ._errors import BadInput, user_input
 from ._input import Recording, read_recording
 from ._options import File, Force, Fs, Json, SkipRows, Transpose
 from ._output import claim_outputs, print_json, print_pairs, progress_bar
+from ._solver import (
+    BaselineMode,
+    Constraint,
+    ConvMode,
+    Dtype,
+    Lam,
+    MaxIters,
+    Method,
+    OnNan,
+    Segments,
+    TauDecay,
+    TauRise,
+    Threads,
+    Tol,
+    parse_lam,
+    parse_segments,
+)
 
 if TYPE_CHECKING:
     from calab_core import DeconvolutionResult
 
 __all__ = ["deconvolve"]
-
-_KERNEL = "Kernel, where there is no --params"
-_SOLVER = "Solver (defaults as in calab.run_deconvolution)"
-
-
-def _option(panel: str, help: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, rich_help_panel=panel, help=help, show_default=False, **more)
 
 
 def deconvolve(
@@ -38,36 +48,20 @@ def deconvolve(
     full: Annotated[
         bool, typer.Option("--full", help="Write .npz: also baseline, fit and certificate.")
     ] = False,
-    tau_rise: Annotated[
-        float | None, _option(_KERNEL, "Rise time constant.", "--tau-rise", metavar="S")
-    ] = None,
-    tau_decay: Annotated[
-        float | None, _option(_KERNEL, "Decay time constant.", "--tau-decay", metavar="S")
-    ] = None,
+    tau_rise: TauRise = None,
+    tau_decay: TauDecay = None,
     fs: Fs = None,
-    lam: Annotated[
-        str | None,
-        _option(_KERNEL, "Sparsity weight: a number, or auto (default).", "--lam"),
-    ] = None,
-    method: Annotated[
-        Literal["exact", "fista"] | None, _option(_SOLVER, "Algorithm.", "--method")
-    ] = None,
-    constraint: Annotated[
-        Literal["nonneg", "box01"] | None, _option(_SOLVER, "Of the activity.", "--constraint")
-    ] = None,
-    baseline_mode: Annotated[
-        Literal["causal", "centered", "constant", "none"] | None,
-        _option(_SOLVER, "How the baseline is found.", "--baseline-mode"),
-    ] = None,
-    on_nan: Annotated[
-        Literal["mask", "raise"] | None, _option(_SOLVER, "Missing samples.", "--on-nan")
-    ] = None,
-    max_iters: Annotated[int | None, _option(_SOLVER, "Iteration limit.", "--max-iters")] = None,
-    tol: Annotated[float | None, _option(_SOLVER, "Relative duality gap.", "--tol")] = None,
-    n_threads: Annotated[int | None, _option(_SOLVER, "Threads.", "--n-threads")] = None,
-    dtype: Annotated[
-        Literal["float64", "float32"] | None, _option(_SOLVER, "Of the result.", "--dtype")
-    ] = None,
+    lam: Lam = None,
+    method: Method = None,
+    conv_mode: ConvMode = None,
+    constraint: Constraint = None,
+    baseline_mode: BaselineMode = None,
+    on_nan: OnNan = None,
+    segments: Segments = None,
+    max_iters: MaxIters = None,
+    tol: Tol = None,
+    n_threads: Threads = None,
+    dtype: Dtype = None,
     transpose: Transpose = False,
     skip_rows: SkipRows = 0,
     force: Force = False,
@@ -85,9 +79,11 @@ def deconvolve(
     recording = read_recording(file, transpose=transpose, skip_rows=skip_rows)
     options = {
         "method": method,
+        "conv_mode": conv_mode,
         "constraint": constraint,
         "baseline_mode": baseline_mode,
         "on_nan": on_nan,
+        "segments": parse_segments(segments),
         "max_iters": max_iters,
         "tol": tol,
         "n_threads": n_threads,
@@ -153,18 +149,11 @@ def _settings(kernel: dict[str, Any], recorded_fs: float | None) -> dict[str, An
     fs = recorded_fs if kernel["--fs"] is None else kernel["--fs"]
     if fs is None:
         raise BadInput("give the sampling rate with --fs HZ")
-    lam = kernel["--lam"]
-    weight: float | str = "auto"
-    if lam not in {None, "auto"}:
-        try:
-            weight = float(lam)
-        except ValueError:
-            raise BadInput(f"expected --lam auto or a number, got {lam!r}") from None
     return {
         "tau_rise": kernel["--tau-rise"],
         "tau_decay": kernel["--tau-decay"],
         "fs": fs,
-        "lambda_": weight,
+        "lambda_": parse_lam(kernel["--lam"]),
     }
 
 
