@@ -60,7 +60,6 @@ def _draw_cells(panel: SubFigure, demo: Demo) -> None:
     for axes in grid[:-1]:
         axes.tick_params(labelbottom=False)
     grid[-1].set_xlabel("time in the window (s)")
-    grid[-1].margins(x=0)
     panel.align_ylabels()
     lines = [line for axes in grid[:2] for line in axes.get_legend_handles_labels()[0]]
     panel.legend(handles=lines, loc="outside upper center", ncols=5, frameon=False)
@@ -82,6 +81,7 @@ def _draw_cell(above: Axes, below: Axes, demo: Demo, cell: int) -> None:
     frames = np.flatnonzero(spikes[0, window])
     top = 1.25 * max(true[window].max(), inferred[window].max(), 1e-9)
     below.vlines(frames / fs, 0.9 * top, top, color=_TRUE, lw=0.8, label="true spikes")
+    below.set_xlim(0, len(time) / fs)
     below.set_ylim(0, top)
     below.set_ylabel("rate (1/s)")
 

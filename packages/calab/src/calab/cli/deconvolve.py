@@ -69,8 +69,7 @@ def deconvolve(
 ) -> None:
     """Infer the activity behind the traces in FILE.
 
-    Takes the kernel and sparsity weight from a CaTune export (--params), or from --tau-rise and
-    --tau-decay with the sparsity weight chosen from the noise.
+    The kernel comes from an export of CaTune (--params) or from --tau-rise and --tau-decay.
     """
     kernel = {"--tau-rise": tau_rise, "--tau-decay": tau_decay, "--fs": fs, "--lam": lam}
     _check_source(params, kernel)
