@@ -47,3 +47,19 @@ pub fn check_positive(name: &'static str, value: f64) -> Result<(), SolverError>
     }
     Err(SolverError::parameter(name, "a finite number above 0", &value))
 }
+
+/// Accepts a finite number.
+///
+/// # Errors
+///
+/// [`SolverError::Parameter`] for infinite and NaN values.
+pub fn check_finite(
+    name: &'static str,
+    expected: &'static str,
+    value: f64,
+) -> Result<(), SolverError> {
+    if value.is_finite() {
+        return Ok(());
+    }
+    Err(SolverError::parameter(name, expected, &value))
+}

@@ -9,9 +9,13 @@
 //! `d = exp(-1/(fs τ_decay))`, `r = exp(-1/(fs τ_rise))` and `p` the largest value of the
 //! unscaled impulse response `(d^k - r^k) / (d - r)`.
 
-use libm::{exp, expm1};
+use libm::{ceil, exp, expm1, log};
 
+use crate::ar2::rate_difference;
 use crate::error::{SolverError, check_positive};
+
+/// Least value of a Lipschitz constant, so that its inverse stays a usable step length.
+pub const LIPSCHITZ_FLOOR: f64 = 1e-10;
 
 /// Most samples a sampled kernel may have.
 pub const MAX_KERNEL_LENGTH: usize = 1 << 20;
@@ -40,17 +44,19 @@ pub fn check_kernel(tau_rise: f64, tau_decay: f64, fs: f64) -> Result<(), Solver
 /// longer than [`MAX_KERNEL_LENGTH`] samples.
 pub fn build_kernel(tau_rise: f64, tau_decay: f64, fs: f64) -> Result<Vec<f64>, SolverError> {
     check_kernel(tau_rise, tau_decay, fs)?;
-    let length = (-(1e-6_f64.ln()) * tau_decay * fs).ceil().max(2.0);
+    let length = ceil(-log(1e-6) * tau_decay * fs).max(2.0);
     if length > MAX_KERNEL_LENGTH as f64 {
         let expected = "a kernel of at most 1048576 samples (13.8 tau_decay fs)";
         return Err(SolverError::parameter("tau_decay", expected, &format!("{length} samples")));
     }
-    let (rise, decay) = (-1.0 / (fs * tau_rise), -1.0 / (fs * tau_decay));
-    // exp(a) - exp(b) as exp(b) expm1(a - b): exact when the two time constants nearly agree.
-    let sample = |i: f64| exp(rise * i) * expm1((decay - rise) * i);
-    let fallback = |i: f64| exp(decay * i) - exp(rise * i);
-    let value = |i: f64| if ((decay - rise) * i) < 700.0 { sample(i) } else { fallback(i) };
-    let mut kernel: Vec<f64> = (0..length as usize).map(|i| value(i as f64)).collect();
+    let delta = rate_difference(tau_rise, tau_decay, fs);
+    // Relative to the decay of one sample, which may be too small for a number of its own; exact
+    // when the two time constants nearly agree.
+    let sample = |i: f64| -exp(-(i - 1.0) / (fs * tau_decay)) * expm1(-delta * i);
+    let mut kernel = vec![0.0; length as usize];
+    for (i, h) in kernel.iter_mut().enumerate().skip(1) {
+        *h = sample(i as f64);
+    }
     let peak = kernel.iter().copied().fold(0.0, f64::max);
     for h in &mut kernel {
         *h /= peak;

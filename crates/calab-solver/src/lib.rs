@@ -11,7 +11,11 @@
 //! # Ok::<(), calab_solver::error::SolverError>(())
 //! ```
 
+pub mod ar2;
+pub mod certificate;
 pub mod error;
+pub mod exact;
+pub mod interior;
 pub mod kernel;
 #[cfg(feature = "python")]
 mod python;

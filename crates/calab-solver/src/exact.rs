@@ -1,0 +1,282 @@
+//! Exact deconvolution of a few cells: windows of time in lanes, stitched and proved.
+//!
+//! The sources of two moments far apart do not know of each other, so a trace is cut into windows
+//! that overlap by a halo of several decay times. The windows of one cell, or of several, fill the
+//! lanes of a block that stays in the cache; their cores are put together, and the certificate of the
+//! whole trace, which does not ask where an answer comes from, tells whether that was right. Where
+//! it was not, and where one number couples all frames (an offset, a sparsity that is to be found), the
+//! trace is solved in one piece. The cut depends on the number of frames and the kernel only, so
+//! that a cell's answer does not depend on the cells or threads beside it.
+
+use fearless_simd::Level;
+
+use crate::ar2::Ar2;
+use crate::certificate::{Certificate, Problem, certify, clean};
+use crate::error::SolverError;
+use crate::interior::{Block, LANES, Outcome, Reading, Recursion, Rule, Settings, Sparsity, Task};
+
+/// Halo of a window on either side, in decay times: the halves of a trace then agree to about
+/// `exp(-HALO)` of a spike, and the gap that this leaves is of second order.
+const HALO: f64 = 10.0;
+/// Windows are at most about this long; eight of them side by side stay in the cache.
+const WINDOW: usize = 4096;
+/// The core of a window is at least this many halos long.
+const CORE: usize = 6;
+/// Share of the tolerance that the windows use up; the seams may use the rest.
+const SHARE: f64 = 0.5;
+/// With gaps, `lam = 0` means the limit from above: this share of the least `lam` without activity.
+const LEAST_SPARSITY: f64 = 1e-6;
+
+/// One cell to solve.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell<'a> {
+    /// The trace without its baseline; NaN where no frame was recorded.
+    pub trace: &'a [f64],
+    /// Weight of the sum of sources.
+    pub sparsity: Sparsity,
+    /// The offset is estimated with this lower bound, or is 0.
+    pub offset_floor: Option<f64>,
+}
+
+/// The answer for one cell.
+#[derive(Clone, Debug, Default)]
+pub struct Solution {
+    /// `q[t] = s[t-1] / p`: the source that reaches each frame.
+    pub sources: Vec<f64>,
+    /// `K s`.
+    pub calcium: Vec<f64>,
+    /// The constant offset.
+    pub offset: f64,
+    /// The `lam` that was used.
+    pub lam: f64,
+    /// What decided it.
+    pub rule: Option<Rule>,
+    /// Interior-point iterations; where a trace was cut, of the window that took most.
+    pub iterations: usize,
+    /// The proof.
+    pub certificate: Option<Certificate>,
+    /// Whether the proof meets the tolerance.
+    pub converged: bool,
+    multipliers: Vec<f64>,
+    upper: Vec<f64>,
+}
+
+/// Where a trace is cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cut {
+    halo: usize,
+    count: usize,
+}
+
+impl Cut {
+    /// Cuts `frames` so that the windows of one cell, or of 2, 4 or 8 cells, fill the lanes.
+    fn new(frames: usize, halo: usize) -> Self {
+        let fits = |count: usize| frames >= count * CORE * halo.max(1);
+        let wanted = frames.div_ceil(WINDOW).next_multiple_of(LANES);
+        let count = if fits(wanted) {
+            wanted
+        } else {
+            (0..).map(|k| LANES >> k).find(|&count| count <= 1 || fits(count)).unwrap_or(1)
+        };
+        Self { halo, count }
+    }
+
+    /// Core and window number `k` of `frames`; all windows have one length.
+    fn window(&self, frames: usize, k: usize) -> (Range, Range) {
+        let core = (k * frames / self.count, (k + 1) * frames / self.count);
+        let length = (frames.div_ceil(self.count) + 2 * self.halo).min(frames);
+        let start = core.0.saturating_sub(self.halo).min(frames - length);
+        (core, (start, start + length))
+    }
+}
+
+type Range = (usize, usize);
+
+/// Solver and workspace of one thread.
+pub struct Exact {
+    settings: Settings,
+    level: Level,
+    block: Block,
+}
+
+impl Exact {
+    /// A solver for calls that share `settings`.
+    #[must_use]
+    pub fn new(settings: Settings, level: Level) -> Self {
+        Self { settings, level, block: Block::default() }
+    }
+
+    /// How many cells of `frames` frames are best solved together.
+    #[must_use]
+    pub fn cells_together(settings: &Settings, frames: usize) -> usize {
+        if settings.offset {
+            return LANES;
+        }
+        let windows: usize = settings
+            .segments
+            .iter()
+            .map(|(start, end)| Cut::new(end - start, halo(&settings.ar2)).count)
+            .sum();
+        debug_assert!(frames >= settings.segments.len());
+        (LANES / windows.max(1)).max(1)
+    }
+
+    /// Solves `cells`, all of one length.
+    ///
+    /// # Errors
+    ///
+    /// [`SolverError::Interrupted`] when `interrupted`, asked once an iteration, says so.
+    pub fn solve(
+        &mut self,
+        cells: &[Cell<'_>],
+        solutions: &mut [Solution],
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), SolverError> {
+        let cells: Vec<Cell<'_>> = cells.iter().map(|cell| self.settle(cell)).collect();
+        for (cell, solution) in cells.iter().zip(solutions.iter_mut()) {
+            solution.reset(cell.trace.len(), self.settings.boxed);
+        }
+        if !self.settings.offset {
+            self.solve_windows(&cells, solutions, interrupted)?;
+        }
+        for tol in [self.settings.tol, 1e-2 * self.settings.tol] {
+            self.solve_whole(&cells, solutions, tol, interrupted)?;
+        }
+        Ok(())
+    }
+
+    /// With gaps, replaces `lam = 0` by the smallest weight that can be told from it.
+    fn settle<'a>(&self, cell: &Cell<'a>) -> Cell<'a> {
+        let zero = matches!(cell.sparsity, Sparsity::Given(0.0)) && !self.settings.boxed;
+        if !zero || !cell.trace.iter().any(|y| y.is_nan()) {
+            return *cell;
+        }
+        let observed: Vec<f64> =
+            cell.trace.iter().map(|y| if y.is_nan() { 0.0 } else { *y }).collect();
+        let mut price = vec![0.0; observed.len()];
+        for &(start, end) in &self.settings.segments {
+            self.settings.ar2.adjoint(&observed[start..end], &mut price[start..end]);
+        }
+        let highest = price.iter().copied().fold(0.0, f64::max);
+        let lam = LEAST_SPARSITY * highest / self.settings.ar2.dc_gain;
+        Cell { sparsity: Sparsity::Given(lam), ..*cell }
+    }
+
+    fn solve_windows(
+        &mut self,
+        cells: &[Cell<'_>],
+        solutions: &mut [Solution],
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), SolverError> {
+        let segments = self.settings.segments.clone();
+        let mut settings = Settings { tol: SHARE * self.settings.tol, ..self.settings.clone() };
+        for (start, end) in segments {
+            let frames = end - start;
+            let cut = Cut::new(frames, halo(&settings.ar2));
+            let jobs: Vec<(usize, usize)> =
+                (0..cells.len()).flat_map(|i| (0..cut.count).map(move |k| (i, k))).collect();
+            for jobs in jobs.chunks(LANES) {
+                let windows: Vec<(Range, Range)> =
+                    jobs.iter().map(|&(_, k)| cut.window(frames, k)).collect();
+                settings.segments = vec![(0, windows[0].1.1 - windows[0].1.0)];
+                let tasks: Vec<Task<'_>> = jobs
+                    .iter()
+                    .zip(&windows)
+                    .map(|(&(i, _), (_, window))| Task {
+                        trace: &cells[i].trace[start + window.0..start + window.1],
+                        sparsity: cells[i].sparsity,
+                        offset_floor: None,
+                    })
+                    .collect();
+                let outcomes = self.block.solve(self.level, &settings, &tasks, interrupted)?;
+                for (lane, outcome) in outcomes.iter().enumerate() {
+                    let ((i, _), (core, window)) = (jobs[lane], windows[lane]);
+                    let into = (start + core.0, start + core.1);
+                    let from = core.0 - window.0;
+                    solutions[i].take(&self.block, lane, outcome, from, into);
+                }
+            }
+        }
+        for (cell, solution) in cells.iter().zip(solutions) {
+            solution.prove(cell, &self.settings);
+        }
+        Ok(())
+    }
+
+    /// Solves what is not proved yet, whole traces in lanes, to estimated gaps of `tol`.
+    fn solve_whole(
+        &mut self,
+        cells: &[Cell<'_>],
+        solutions: &mut [Solution],
+        tol: f64,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), SolverError> {
+        let settings = Settings { tol, ..self.settings.clone() };
+        let open: Vec<usize> = (0..cells.len()).filter(|&i| !solutions[i].converged).collect();
+        for open in open.chunks(LANES) {
+            let tasks: Vec<Task<'_>> = open
+                .iter()
+                .map(|&i| Task {
+                    trace: cells[i].trace,
+                    sparsity: cells[i].sparsity,
+                    offset_floor: cells[i].offset_floor,
+                })
+                .collect();
+            let outcomes = self.block.solve(self.level, &settings, &tasks, interrupted)?;
+            for (lane, outcome) in outcomes.iter().enumerate() {
+                let solution = &mut solutions[open[lane]];
+                solution.iterations = 0;
+                solution.take(&self.block, lane, outcome, 0, (0, tasks[lane].trace.len()));
+                solution.prove(&cells[open[lane]], &self.settings);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn halo(ar2: &Ar2) -> usize {
+    (HALO / -libm::log(ar2.decay_root)).ceil() as usize
+}
+
+impl Solution {
+    fn reset(&mut self, frames: usize, boxed: bool) {
+        self.iterations = 0;
+        self.converged = false;
+        self.sources.resize(frames, 0.0);
+        self.calcium.resize(frames, 0.0);
+        self.multipliers.resize(frames, 0.0);
+        self.upper.resize(if boxed { frames } else { 0 }, 0.0);
+    }
+
+    fn take(&mut self, block: &Block, lane: usize, outcome: &Outcome, from: usize, into: Range) {
+        let range = into.0..into.1;
+        let upper = if self.upper.is_empty() { 0..0 } else { range.clone() };
+        let reading = Reading {
+            sources: &mut self.sources[range.clone()],
+            multipliers: &mut self.multipliers[range.clone()],
+            upper: &mut self.upper[upper],
+        };
+        block.read(lane, outcome, from..from + range.len(), reading);
+        self.iterations = self.iterations.max(outcome.iterations);
+        self.rule = Some(outcome.rule);
+        (self.lam, self.offset) = (outcome.lam, outcome.offset);
+    }
+
+    fn prove(&mut self, cell: &Cell<'_>, settings: &Settings) {
+        let recursion = Recursion::new(&settings.ar2);
+        clean(recursion, &mut self.sources, &self.multipliers);
+        let problem = Problem {
+            trace: cell.trace,
+            recursion,
+            segments: &settings.segments,
+            m: self.lam / recursion.drift(),
+            bound: if settings.boxed { 1.0 / settings.ar2.peak } else { f64::INFINITY },
+            offset: self.offset,
+            floor: cell.offset_floor,
+        };
+        let certificate =
+            certify(&problem, &self.sources, &self.multipliers, &self.upper, &mut self.calcium);
+        self.converged = certificate.holds(settings.tol);
+        self.certificate = Some(certificate);
+    }
+}

@@ -1,0 +1,218 @@
+//! Exact deconvolution: a primal-dual interior-point method, eight cells side by side.
+//!
+//! ```text
+//! min over s in [0, ∞) or [0, 1], and b >= floor, of   ½ Σ w (y - b - K s)² + lam G Σ s
+//! ```
+//!
+//! The sources are determined by the calcium, `q = G c` with `G` of bandwidth two, so that a Newton
+//! system costs one sweep over the frames ([`passes`]). Mehrotra's predictor and corrector make the
+//! steps (Nocedal & Wright, Numerical Optimization, 2006, ch. 16.6), a duality gap tells when to stop
+//! and [`crate::certificate`] proves the answer. Each lane has its own step length, sparsity and end, and
+//! all operations are element-wise: a cell's bits do not depend on the cells beside it, nor on the
+//! instruction set.
+
+mod lane;
+mod passes;
+mod problem;
+mod start;
+
+use std::ops::Range;
+
+use fearless_simd::{Level, Simd, dispatch};
+
+pub use passes::LANES;
+pub use problem::{Outcome, Recursion, Rule, Settings, Sparsity, Task};
+
+use lane::Lane;
+use passes::{Extra, Frame, Grid, Scalars, Shape, correct, factor, predict, substitute};
+use start::{Traces, highest_price, spread, survey};
+
+use crate::error::SolverError;
+
+#[derive(Clone, Copy)]
+struct Kind<const GAPS: bool, const OFFSET: bool, const BOX: bool>;
+
+impl<const GAPS: bool, const OFFSET: bool, const BOX: bool> Shape for Kind<GAPS, OFFSET, BOX> {
+    const GAPS: bool = GAPS;
+    const OFFSET: bool = OFFSET;
+    const BOX: bool = BOX;
+}
+
+/// Workspace for up to [`LANES`] cells; keeps its memory from one call to the next.
+#[derive(Default)]
+pub struct Block {
+    frames: Vec<Frame>,
+    extras: Vec<Extra>,
+}
+
+impl Block {
+    /// Solves up to [`LANES`] tasks of equal length.
+    ///
+    /// `interrupted` is asked once an iteration.
+    ///
+    /// # Errors
+    ///
+    /// [`SolverError::Interrupted`] when `interrupted` says so.
+    ///
+    /// # Panics
+    ///
+    /// If there are no tasks, more than [`LANES`], or their traces differ in length.
+    pub fn solve(
+        &mut self,
+        level: Level,
+        settings: &Settings,
+        tasks: &[Task<'_>],
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<Vec<Outcome>, SolverError> {
+        assert!((1..=LANES).contains(&tasks.len()), "a block takes 1 to {LANES} cells");
+        let length = tasks[0].trace.len();
+        assert!(tasks.iter().all(|task| task.trace.len() == length), "traces differ in length");
+        let gaps = tasks.iter().any(|task| task.trace.iter().any(|y| y.is_nan()));
+        self.frames.resize(length, Frame::ZERO);
+        let extras = if gaps || settings.offset || settings.boxed { length } else { 0 };
+        self.extras.resize(extras, Extra::RECORDED);
+        let mut run = Run {
+            settings,
+            tasks,
+            interrupted,
+            grid: Grid {
+                recursion: Recursion::new(&settings.ar2),
+                segments: &settings.segments,
+                frames: &mut self.frames,
+                extras: &mut self.extras,
+            },
+        };
+        macro_rules! shaped {
+            ($gaps:literal, $offset:literal, $boxed:literal) => {
+                dispatch!(level, simd => run.solve(simd, Kind::<$gaps, $offset, $boxed>))
+            };
+        }
+        match (gaps, settings.offset, settings.boxed) {
+            (false, false, false) => shaped!(false, false, false),
+            (false, false, true) => shaped!(false, false, true),
+            (false, true, false) => shaped!(false, true, false),
+            (false, true, true) => shaped!(false, true, true),
+            (true, false, false) => shaped!(true, false, false),
+            (true, false, true) => shaped!(true, false, true),
+            (true, true, false) => shaped!(true, true, false),
+            (true, true, true) => shaped!(true, true, true),
+        }
+    }
+
+    /// Copies `frames` of one lane out: sources, their multipliers, and those of the upper bound.
+    ///
+    /// `upper` may be empty where there is no upper bound.
+    pub fn read(&self, lane: usize, outcome: &Outcome, frames: Range<usize>, into: Reading<'_>) {
+        let scale = outcome.scale;
+        let parts = into.sources.iter_mut().zip(into.multipliers).zip(&self.frames[frames.clone()]);
+        for ((q, z), frame) in parts {
+            *q = frame.source.0[lane] * scale;
+            *z = frame.multiplier.0[lane] * scale;
+        }
+        if !into.upper.is_empty() {
+            for (w, extra) in into.upper.iter_mut().zip(&self.extras[frames]) {
+                *w = extra.upper.0[lane] * scale;
+            }
+        }
+    }
+}
+
+/// Where [`Block::read`] writes; one entry a frame.
+pub struct Reading<'a> {
+    /// The source that reaches each frame.
+    pub sources: &'a mut [f64],
+    /// The multiplier of each source.
+    pub multipliers: &'a mut [f64],
+    /// The multiplier of each source's upper bound.
+    pub upper: &'a mut [f64],
+}
+
+struct Run<'a> {
+    settings: &'a Settings,
+    tasks: &'a [Task<'a>],
+    interrupted: &'a dyn Fn() -> bool,
+    grid: Grid<'a>,
+}
+
+impl Run<'_> {
+    #[inline(always)]
+    fn solve<S: Simd, K: Shape>(&mut self, simd: S, shape: K) -> Result<Vec<Outcome>, SolverError> {
+        let traces =
+            Traces(std::array::from_fn(|l| self.tasks.get(l).unwrap_or(&self.tasks[0]).trace));
+        let grid = &mut self.grid;
+        let sums = simd.vectorize(
+            #[inline(always)]
+            || survey(simd, shape, grid, &traces),
+        );
+        let mut lanes: Vec<Lane> =
+            (0..LANES).map(|l| Lane::new(self.settings, self.tasks.get(l), &sums, l)).collect();
+        let mut scalars = Scalars::default();
+        scalars.update(&lanes);
+        let highest = simd.vectorize(
+            #[inline(always)]
+            || highest_price(simd, shape, grid, &scalars),
+        );
+        for (l, lane) in lanes.iter_mut().enumerate() {
+            lane.begin(highest.0[l], grid.recursion.drift());
+        }
+        scalars.update(&lanes);
+        simd.vectorize(
+            #[inline(always)]
+            || spread(simd, shape, grid, &scalars),
+        );
+        self.iterate(simd, shape, &mut lanes, &mut scalars)?;
+        Ok(lanes.iter().take(self.tasks.len()).map(Lane::outcome).collect())
+    }
+
+    /// Iterates until no lane is active.
+    #[inline(always)]
+    fn iterate<S: Simd, K: Shape>(
+        &mut self,
+        simd: S,
+        shape: K,
+        lanes: &mut [Lane],
+        scalars: &mut Scalars,
+    ) -> Result<(), SolverError> {
+        let grid = &mut self.grid;
+        loop {
+            let sums = simd.vectorize(
+                #[inline(always)]
+                || factor(simd, shape, grid, scalars),
+            );
+            for (l, lane) in lanes.iter_mut().enumerate() {
+                lane.assess(&sums, l);
+            }
+            scalars.update(lanes);
+            if !lanes.iter().any(Lane::active) {
+                return Ok(());
+            }
+            if (self.interrupted)() {
+                return Err(SolverError::Interrupted);
+            }
+            let affine = simd.vectorize(
+                #[inline(always)]
+                || predict(simd, shape, grid, scalars),
+            );
+            for (l, lane) in lanes.iter_mut().enumerate() {
+                lane.predict(&affine, l);
+            }
+            scalars.update(lanes);
+            let slope = simd.vectorize(
+                #[inline(always)]
+                || substitute(simd, shape, grid, scalars),
+            );
+            for (l, lane) in lanes.iter_mut().enumerate() {
+                lane.aim(slope.0[l]);
+            }
+            scalars.update(lanes);
+            let steepest = simd.vectorize(
+                #[inline(always)]
+                || correct(simd, shape, grid, scalars),
+            );
+            for (l, lane) in lanes.iter_mut().enumerate() {
+                lane.step(steepest.0[l]);
+            }
+            scalars.update(lanes);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The passes before the first iteration: sums of the traces, largest price, first iterate.
+
+use fearless_simd::{Simd, f64x8, prelude::*};
+
+use super::passes::{Grid, LANES, Row, Scalars, Shape};
+
+/// The traces of a block, one per lane; NaN where no frame was recorded.
+#[derive(Clone, Copy)]
+pub struct Traces<'a>(pub [&'a [f64]; LANES]);
+
+impl Traces<'_> {
+    /// Frame `t` of every trace.
+    #[inline(always)]
+    pub fn frame(&self, t: usize) -> Row {
+        Row(self.0.map(|row| row[t]))
+    }
+}
+
+/// Sums over the recorded frames of each trace.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// All frames.
+    pub length: usize,
+    /// Recorded frames.
+    pub frames: Row,
+    /// `Σ y`.
+    pub total: Row,
+    /// `Σ y²`.
+    pub squares: Row,
+}
+
+/// Lays the traces side by side into `residual`, marks the gaps, and sums.
+#[inline(always)]
+pub fn survey<S: Simd, K: Shape>(
+    simd: S,
+    _: K,
+    grid: &mut Grid<'_>,
+    traces: &Traces<'_>,
+) -> Survey {
+    let zero = f64x8::splat(simd, 0.0);
+    let one = f64x8::splat(simd, 1.0);
+    let (mut frames, mut total, mut squares) = (zero, zero, zero);
+    for t in 0..grid.frames.len() {
+        let mut y = traces.frame(t).get(simd);
+        let mut weight = one;
+        if K::GAPS {
+            let recorded = y.simd_eq(y);
+            weight = recorded.select(one, zero);
+            y = recorded.select(y, zero);
+            grid.extras[t].weight.set(weight);
+        }
+        grid.frames[t].residual.set(y);
+        frames += weight;
+        total += y;
+        squares += y * y;
+    }
+    Survey {
+        length: grid.frames.len(),
+        frames: Row::of(frames),
+        total: Row::of(total),
+        squares: Row::of(squares),
+    }
+}
+
+/// The largest entry of `K'w(y - b)`: the least weight at which no source is worth its price.
+///
+/// Leaves the entries in `multiplier`.
+#[inline(always)]
+pub fn highest_price<S: Simd, K: Shape>(
+    simd: S,
+    _: K,
+    grid: &mut Grid<'_>,
+    lanes: &Scalars,
+) -> Row {
+    let zero = f64x8::splat(simd, 0.0);
+    let [g1, g2, _] = grid.recursion.rows().map(|g| f64x8::splat(simd, g));
+    let (scale, offset) = (lanes.inverse_scale.get(simd), lanes.offset.get(simd));
+    let mut highest = zero;
+    for &(start, end) in grid.segments {
+        let (mut k1, mut k2) = (zero, zero);
+        for t in (start + 1..end).rev() {
+            let mut u = grid.frames[t].residual.get(simd) * scale - offset;
+            if K::GAPS {
+                u *= grid.extras[t].weight.get(simd);
+            }
+            let price = u + (g1 * k1 + g2 * k2);
+            (k2, k1) = (k1, price);
+            grid.frames[t].multiplier.set(price);
+            highest = highest.max(price);
+        }
+    }
+    Row::of(highest)
+}
+
+/// Sets the first iterate: constant sources and multipliers, and the residual they leave.
+///
+/// A lane whose first source is 0 is already solved: its multipliers are what the prices leave.
+#[inline(always)]
+pub fn spread<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: &Scalars) {
+    let zero = f64x8::splat(simd, 0.0);
+    let [g1, g2, _] = grid.recursion.rows().map(|g| f64x8::splat(simd, g));
+    let (scale, offset) = (lanes.inverse_scale.get(simd), lanes.offset.get(simd));
+    let (source, first) = (lanes.start_source.get(simd), lanes.start_multiplier.get(simd));
+    let (solved, m) = (source.simd_eq(zero), lanes.sparsity.get(simd));
+    for &(start, end) in grid.segments {
+        let (mut c1, mut c2) = (zero, zero);
+        for t in start..end {
+            let q = if t == start { zero } else { source };
+            let c = g1 * c1 + (g2 * c2 + q);
+            (c2, c1) = (c1, c);
+            let frame = &mut grid.frames[t];
+            let y = frame.residual.get(simd) * scale;
+            frame.residual.set(c + (offset - y));
+            frame.source.set(q);
+            let multiplier = solved.select(m - frame.multiplier.get(simd), first);
+            frame.multiplier.set(multiplier);
+            frame.step_residual.set(zero);
+            frame.step_source.set(zero);
+            frame.step_multiplier.set(zero);
+            if K::BOX {
+                grid.extras[t].upper.set(solved.select(zero, multiplier));
+                grid.extras[t].step_upper.set(zero);
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+"""Simulated calcium-imaging recordings with known ground truth."""
+
+__all__: list[str] = []

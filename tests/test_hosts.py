@@ -1,0 +1,54 @@
+"""No tracked file names a package registry's host or a path of somebody's machine."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Cargo writes its registry's address into the lock file and offers no way to leave it out.
+EXEMPT = {"Cargo.lock"}
+
+# In pieces, so that this file does not name them either.
+HOSTS = [
+    ".".join(parts)
+    for parts in (
+        ("pypi", "org"),
+        ("pythonhosted", "org"),
+        ("crates", "io"),
+        ("npmjs", "org"),
+        ("npmjs", "com"),
+        ("yarnpkg", "com"),
+        ("proxy", "golang", "org"),
+        ("maven", "org"),
+        ("deb", "debian", "org"),
+    )
+]
+HOST = re.compile("|".join(re.escape(host) for host in HOSTS))
+MACHINE_PATH = re.compile(r"(?<![\w.~$}*/-])/(?:work|root|home|tmp|Users)/\w")
+
+
+def tracked_files() -> list[Path]:
+    """Files that git knows, among them those about to be committed."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    paths = [ROOT / name for name in output.split("\0") if name and name not in EXEMPT]
+    return [path for path in paths if path.is_file()]
+
+
+@pytest.mark.parametrize("pattern", [HOST, MACHINE_PATH], ids=["registry host", "machine path"])
+def test_no_tracked_file_names_a(pattern):
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group()}"
+        for path in tracked_files()
+        if (match := pattern.search(path.read_bytes().decode("utf-8", errors="replace")))
+    ]
+    assert not found
+
+
+def test_the_patterns_would_notice():
+    assert HOST.search(f"https://index.{HOSTS[2]}/")
+    assert MACHINE_PATH.search("open('" + "/".join(["", "tmp", "x.npy"]) + "')")
+    assert len(tracked_files()) > 20
