@@ -128,7 +128,8 @@ def _solve(
         from calab_io import deconvolve_from_export, load_export_params
 
         settings = load_export_params(params) if params else _settings(kernel, recording.fs)
-    with user_input(), progress_bar("deconvolving", quiet=quiet) as progress:
+    n_cells = len(recording.traces)
+    with user_input(), progress_bar("deconvolving", n_cells, quiet=quiet) as progress:
         from calab_core import run_deconvolution_full
 
         start = time.perf_counter()
