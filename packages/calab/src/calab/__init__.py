@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from calab_core import *  # noqa: F403
     from calab_io import *  # noqa: F403
     from calab_sim import *  # noqa: F403
-    from calab_solver import noise_level as noise_level
 
     __version__: str
 
