@@ -118,7 +118,7 @@ def test_missing_samples_are_masked_or_refused(
     traces[1, 30:60] = np.nan
     np.save(folder / "gaps.npy", traces)
     arguments = ("deconvolve", "gaps.npy", *KERNEL, "--fs", 20, "--lam", 0.1)
-    assert "NaN" in refused(*arguments, "--on-nan", "raise")
+    assert "got nan at cell 1, frame 30" in refused(*arguments, "--on-nan", "raise")
     assert not Path("activity.npy").exists()
     result = calab_command(*arguments, "--json")
     assert result.exit_code == 0, result.output
