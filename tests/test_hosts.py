@@ -31,8 +31,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.~$}*/-])/(?:work|root|home|tmp|Users)/\w")
 
 
 def tracked_files() -> list[Path]:
-    """Files that git knows, among them those about to be committed."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "ls-files", "-z"]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     paths = [ROOT / name for name in output.split("\0") if name and name not in EXEMPT]
     return [path for path in paths if path.is_file()]

@@ -1,6 +1,7 @@
 """The README tells the truth: its example runs, its test command is the one CI runs."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,12 @@ def test_continuous_integration_runs_the_documented_command():
     last = (ROOT / ".ci/run").read_text("utf-8").strip().splitlines()[-1]
     commands = [line for block in blocks("sh") for line in block.splitlines()]
     assert last in commands
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/install.md"])
+def test_prerequisites_are_those_of_the_manifests(page):
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    rust = tomllib.loads((ROOT / "Cargo.toml").read_text("utf-8"))["workspace"]["package"]
+    python = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert f"`cargo`, {rust['rust-version']} or newer" in text
+    assert f"Python {python['requires-python'].removeprefix('>=')} or newer" in text

@@ -4,6 +4,8 @@ use std::hint::black_box;
 
 use calab_solver::ar2::Ar2;
 use calab_solver::baseline::{BaselineWorkspace, Window, rolling_quantile};
+use calab_solver::filter::{Bandpass, FilterWorkspace};
+use calab_solver::noise::{NoiseWorkspace, noise_level};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 
 /// A reproducible trace: noise on a decaying response to rare events.
@@ -42,9 +44,26 @@ fn baseline(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn noise(criterion: &mut Criterion) {
+    let trace = trace(27_000);
+    let mut workspace = NoiseWorkspace::default();
+    criterion.bench_function("noise/27000", |bencher| {
+        bencher.iter(|| noise_level(black_box(&trace), 30.0, &[], &mut workspace));
+    });
+}
+
+fn filter(criterion: &mut Criterion) {
+    let (trace, mut out) = (trace(27_000), vec![0.0; 27_000]);
+    let band = Bandpass::new(0.1, 0.6, 30.0, true, true).unwrap();
+    let mut workspace = FilterWorkspace::default();
+    criterion.bench_function("filter/27000", |bencher| {
+        bencher.iter(|| band.apply(black_box(&trace), &[], &mut out, &mut workspace));
+    });
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = baseline
+    targets = baseline, noise, filter
 }
 criterion_main!(benches);

@@ -107,6 +107,32 @@ pub fn rolling_quantile(
     Ok(())
 }
 
+/// Writes the baseline under `trace`: the 20 % quantile of the window, raised by what noise of
+/// standard deviation `noise` lowers it where the window is centred.
+///
+/// The causal baseline is the documented one and carries no correction.
+///
+/// # Errors
+///
+/// Those of [`rolling_quantile`].
+pub fn rolling_baseline(
+    trace: &[f64],
+    window: Window,
+    width: usize,
+    noise: f64,
+    segments: &[usize],
+    out: &mut [f64],
+    workspace: &mut BaselineWorkspace,
+) -> Result<(), SolverError> {
+    rolling_quantile(trace, window, width, BASELINE_QUANTILE, segments, out, workspace)?;
+    if window == Window::Centered {
+        for level in out {
+            *level += QUANTILE_BIAS * noise;
+        }
+    }
+    Ok(())
+}
+
 /// The order statistic of rank `round((m - 1) quantile)` among the `m` values that are not NaN;
 /// NaN if there is none. `scratch` is memory to reuse.
 ///

@@ -18,6 +18,7 @@ pub mod certificate;
 pub mod deconvolve;
 pub mod error;
 pub mod exact;
+pub mod filter;
 pub mod fista;
 pub mod interior;
 pub mod kernel;

@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(ranges(&[3, 5], 9), [0..3, 3..5, 5..9]);
         assert_eq!(ranges(&[0, 3, 5], 9), [0..3, 3..5, 5..9]);
         assert_eq!(ranges(&[], 4), vec![0..4]);
-        assert_eq!(ranges(&[0], 0), []);
+        assert!(ranges(&[0], 0).is_empty());
     }
 
     #[test]

@@ -1,15 +1,25 @@
 """Numerical core of CaLab: a thin, typed Python face over Rust."""
 
 from ._native import instruction_sets
+from .ar2 import tau_to_ar2
+from .baseline import rolling_baseline
 from .deconvolve import Deconvolution, deconvolve
-from .kernel import build_kernel
+from .filter import bandpass_filter
+from .kernel import build_kernel, compute_lipschitz, compute_upsample_factor
+from .noise import noise_level
 from .simulate import SimulatedCells, simulate_cells
 
 __all__ = [
     "Deconvolution",
     "SimulatedCells",
+    "bandpass_filter",
     "build_kernel",
+    "compute_lipschitz",
+    "compute_upsample_factor",
     "deconvolve",
     "instruction_sets",
+    "noise_level",
+    "rolling_baseline",
     "simulate_cells",
+    "tau_to_ar2",
 ]

@@ -4,6 +4,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+def bandpass_filter(
+    traces: NDArray[np.float64],
+    tau_rise: float,
+    tau_decay: float,
+    fs: float,
+    segments: list[int],
+) -> NDArray[np.float64]: ...
 def build_kernel(tau_rise: float, tau_decay: float, fs: float) -> NDArray[np.float64]: ...
 
 def instruction_sets() -> list[str]: ...
@@ -49,3 +56,18 @@ def simulate_cells(
     properties: NDArray[np.float64],
     n_threads: int,
 ) -> None: ...
+def compute_lipschitz(kernel: NDArray[np.float64]) -> float: ...
+def compute_upsample_factor(fs: float, target_fs: float) -> int: ...
+def noise_level(
+    traces: NDArray[np.float64], fs: float, segments: list[int]
+) -> NDArray[np.float64]: ...
+def rolling_baseline(
+    traces: NDArray[np.float64],
+    fs: float,
+    tau_decay: float,
+    centered: bool,
+    segments: list[int],
+) -> NDArray[np.float64]: ...
+def tau_to_ar2(
+    tau_rise: float, tau_decay: float, fs: float
+) -> tuple[float, float, float, float]: ...

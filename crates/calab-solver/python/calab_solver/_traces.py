@@ -1,30 +1,137 @@
-"""Traces as the compiled functions take them."""
+"""What every function that takes traces asks of them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_traces"]
+__all__ = ["as_batch", "as_real", "as_segments", "as_traces"]
 
 
-def as_traces(traces: ArrayLike) -> NDArray[np.float32] | NDArray[np.float64]:
-    """Return ``traces`` as cells x frames, float32 or float64, copied only if it is neither.
+def as_real(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Turn array-likes of real numbers into a C-contiguous float64 array.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument, for the message.
+    values : array_like
+        Integers, booleans or floating-point numbers. Copied only if necessary.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, C-contiguous, of the same shape.
 
     Raises
     ------
-    ValueError
-        If it is not two-dimensional.
     TypeError
-        If it does not hold real numbers.
+        If the values are not real numbers.
+    ValueError
+        If nested sequences differ in length.
     """
-    array = np.asarray(traces)
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    return np.asarray(array, dtype=np.float64, order="C")
+
+
+def as_traces(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Turn one trace or a stack of them into cells x frames.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument, for the message.
+    values : array_like, shape (n_frames,) or (n_cells, n_frames)
+        Real numbers; NaN marks samples that were not observed.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_cells, n_frames)
+        float64, C-contiguous; a single trace is one cell.
+
+    Raises
+    ------
+    TypeError
+        If the values are not real numbers.
+    ValueError
+        If there are not one or two axes, or a value is infinite (its row and frame are named).
+    """
+    array = as_real(name, values)
+    if array.ndim not in (1, 2):
+        raise ValueError(
+            f"{name}: expected shape (n_frames,) or (n_cells, n_frames), got {array.shape}"
+        )
+    infinite = np.isinf(array)
+    if infinite.any():
+        index = np.unravel_index(int(infinite.argmax()), array.shape)
+        where = f"row {index[0]}, frame {index[1]}" if array.ndim == 2 else f"frame {index[0]}"
+        raise ValueError(f"{name}: expected finite values or NaN, got {array[index]} at {where}")
+    return np.atleast_2d(array)
+
+
+def as_batch(name: str, values: ArrayLike) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Turn array-likes into cells x frames that Rust reads in place.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument, for the message.
+    values : array_like, shape (n_cells, n_frames)
+        Real numbers; NaN marks samples that were not observed.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_cells, n_frames)
+        float32 or float64 in the machine's byte order, with any strides; copied only if it was
+        neither.
+
+    Raises
+    ------
+    TypeError
+        If the values are not real numbers.
+    ValueError
+        If there are not two axes.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
     if array.ndim != 2:
-        raise ValueError(f"traces: expected cells x frames (2-D), got shape {array.shape}")
-    if array.dtype == np.float32 and array.dtype.isnative:
-        return array
-    if array.dtype == np.float64 and array.dtype.isnative:
-        return array
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"traces: expected real numbers, got dtype {array.dtype}")
-    return array.astype(np.float32 if array.dtype == np.float32 else np.float64)
+        raise ValueError(f"{name}: expected shape (n_cells, n_frames), got {array.shape}")
+    single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    return np.asarray(array, dtype=np.float32 if single else np.float64)
+
+
+def as_segments(segments: Sequence[int] | NDArray[np.integer] | None) -> list[int]:
+    """Turn start frames into a list; order and range are checked where the length is known.
+
+    Parameters
+    ----------
+    segments : sequence of int, optional
+        Start frames of joined recordings.
+
+    Returns
+    -------
+    list of int
+        Empty for None.
+
+    Raises
+    ------
+    TypeError
+        If the start frames are not whole numbers.
+    ValueError
+        If they are not one-dimensional, or one is negative.
+    """
+    if segments is None or len(segments) == 0:
+        return []
+    starts = np.asarray(segments)
+    if starts.dtype.kind not in "iu":
+        raise TypeError(f"segments: expected whole numbers, got dtype {starts.dtype}")
+    if starts.ndim != 1:
+        raise ValueError(f"segments: expected one axis, got shape {starts.shape}")
+    if starts.min() < 0:
+        raise ValueError(f"segments: expected start frames from 0 on, got {starts.min()}")
+    return [int(start) for start in starts]

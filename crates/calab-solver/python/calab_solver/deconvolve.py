@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
-from ._traces import as_traces
+from ._traces import as_batch, as_segments
 
 __all__ = ["Deconvolution", "deconvolve"]
 
@@ -82,7 +82,7 @@ def deconvolve(
     method: Method | None = None,
     tol: float | None = None,
     baseline_mode: BaselineMode = "causal",
-    segments: Iterable[int] | None = None,
+    segments: Sequence[int] | NDArray[np.integer] | None = None,
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     dtype: Literal["float64", "float32"] = "float64",
@@ -124,7 +124,7 @@ def deconvolve(
         What is taken off first: the sliding 20 % quantile over the past, or over past and future
         and corrected for the noise; or a constant, fitted with the activity and at least the
         20 % quantile of the trace minus one noise standard deviation; or nothing.
-    segments : iterable of int, optional
+    segments : sequence of int, optional
         Frames at which joined recordings start. Calcium, baseline and noise windows begin anew.
     n_threads : int, optional
         Threads; as many as the process may use by default. The result does not depend on it.
@@ -167,7 +167,7 @@ def deconvolve(
     boxed = constraint == "box01"
     weight = _weight(lam, boxed)
     activity, fit, columns = _native.deconvolve(
-        as_traces(traces),
+        as_batch("traces", traces),
         float(fs),
         float(tau_rise),
         float(tau_decay),
@@ -175,7 +175,7 @@ def deconvolve(
         method="exact" if method == "exact" else conv_mode,
         boxed=boxed,
         baseline=baseline_mode,
-        segments=_starts(segments),
+        segments=as_segments(segments),
         tol=_TOLERANCE[method] if tol is None else float(tol),
         max_iters=_count("max_iters", max_iters, 0),
         single=dtype == "float32",
@@ -221,14 +221,6 @@ def _weight(lam: float | str, boxed: bool) -> float | None:
     if boxed:
         raise ValueError("lam: 'auto' needs constraint='nonneg'; 'box01' has no weight to choose")
     return None
-
-
-def _starts(segments: Iterable[int] | None) -> list[int]:
-    starts = [] if segments is None else list(segments)
-    for start in starts:
-        if isinstance(start, bool) or not isinstance(start, int | np.integer) or start < 0:
-            raise ValueError(f"segments: expected start frames, whole and at least 0, got {start!r}")
-    return [int(start) for start in starts]
 
 
 def _count(name: str, value: int, least: int) -> int:

@@ -1,8 +1,15 @@
 //! The extension module `calab_solver._native`: the list of what it exports.
 
+#![allow(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
+
+mod ar2;
+mod baseline;
+mod cells;
 mod deconvolve;
 mod error;
+mod filter;
 mod kernel;
+mod noise;
 mod simulate;
 
 use pyo3::prelude::*;
@@ -11,9 +18,17 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
+    use super::ar2::tau_to_ar2;
+    #[pymodule_export]
+    use super::baseline::rolling_baseline;
+    #[pymodule_export]
     use super::deconvolve::{deconvolve, instruction_sets};
     #[pymodule_export]
-    use super::kernel::build_kernel;
+    use super::filter::bandpass_filter;
+    #[pymodule_export]
+    use super::kernel::{build_kernel, compute_lipschitz, compute_upsample_factor};
+    #[pymodule_export]
+    use super::noise::noise_level;
     #[pymodule_export]
     use super::simulate::simulate_cells;
 }

@@ -1,0 +1,24 @@
+"""Which package each name of the façade comes from."""
+
+from __future__ import annotations
+
+__all__ = ["HOME"]
+
+_NAMES = {
+    "calab_core": """
+        DeconvolutionDetails DeconvolutionResult bandpass_filter build_kernel compute_lipschitz
+        compute_upsample_factor run_deconvolution run_deconvolution_full tau_to_ar2
+    """,
+    "calab_io": """
+        deconvolve_from_export load_export_params load_tuning_data read_csv read_npy read_traces
+        save_for_tuning
+    """,
+    "calab_sim": """
+        CellGroundTruth DriftModel KernelConfig MarkovConfig NoiseConfig PhotobleachingConfig
+        PoissonConfig RandomWalkDrift SaturationConfig SimulationConfig SimulationResult
+        SinusoidalDrift SpikeModel presets simulate
+    """,
+    "calab_solver": "noise_level",
+}
+
+HOME: dict[str, str] = {name: home for home, names in _NAMES.items() for name in names.split()}

@@ -1,0 +1,120 @@
+"""Options of `calab deconvolve` that go to the solver."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ._errors import BadInput
+
+__all__ = [
+    "BaselineMode",
+    "Constraint",
+    "ConvMode",
+    "Dtype",
+    "Lam",
+    "MaxIters",
+    "Method",
+    "OnNan",
+    "Segments",
+    "TauDecay",
+    "TauRise",
+    "Threads",
+    "Tol",
+    "parse_lam",
+    "parse_segments",
+]
+
+_KERNEL = "Kernel and sparsity, where there is no --params"
+_SOLVER = "Solver (defaults as in calab.run_deconvolution)"
+
+
+def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, rich_help_panel=panel, help=text, show_default=False, **more)
+
+
+TauRise = Annotated[
+    float | None, _option(_KERNEL, "Rise time constant in seconds.", "--tau-rise", metavar="S")
+]
+TauDecay = Annotated[
+    float | None, _option(_KERNEL, "Decay time constant in seconds.", "--tau-decay", metavar="S")
+]
+Lam = Annotated[
+    str | None,
+    _option(_KERNEL, "Sparsity weight: a number, or auto (default).", "--lam", metavar="LAM"),
+]
+Method = Annotated[Literal["exact", "fista"] | None, _option(_SOLVER, "Algorithm.", "--method")]
+ConvMode = Annotated[
+    Literal["fft", "banded"] | None, _option(_SOLVER, "Convolution of fista.", "--conv-mode")
+]
+Constraint = Annotated[
+    Literal["nonneg", "box01"] | None, _option(_SOLVER, "On the activity.", "--constraint")
+]
+BaselineMode = Annotated[
+    Literal["causal", "centered", "constant", "none"] | None,
+    _option(_SOLVER, "How the baseline is found.", "--baseline-mode"),
+]
+OnNan = Annotated[
+    Literal["mask", "raise"] | None, _option(_SOLVER, "On missing samples.", "--on-nan")
+]
+Segments = Annotated[
+    str | None,
+    _option(_SOLVER, "First frames of joined sessions: 0,9000,18000.", "--segments", metavar="N,N"),
+]
+MaxIters = Annotated[int | None, _option(_SOLVER, "Iteration limit.", "--max-iters", metavar="N")]
+Tol = Annotated[float | None, _option(_SOLVER, "Relative duality gap.", "--tol", metavar="TOL")]
+Threads = Annotated[int | None, _option(_SOLVER, "Number of threads.", "--n-threads", metavar="N")]
+Dtype = Annotated[
+    Literal["float64", "float32"] | None, _option(_SOLVER, "Of the result.", "--dtype")
+]
+
+
+def parse_lam(text: str | None) -> float | Literal["auto"]:
+    """Read a sparsity weight.
+
+    Parameters
+    ----------
+    text : str or None
+        A number or `auto`, which is also what None means.
+
+    Returns
+    -------
+    float or str
+
+    Raises
+    ------
+    BadInput
+        If it is neither.
+    """
+    if text is None or text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"expected --lam auto or a number, got {text!r}") from None
+
+
+def parse_segments(text: str | None) -> list[int] | None:
+    """Read the start frames of segments.
+
+    Parameters
+    ----------
+    text : str or None
+        Whole numbers with commas between them.
+
+    Returns
+    -------
+    list of int or None
+
+    Raises
+    ------
+    BadInput
+        If there is anything else in it.
+    """
+    if text is None:
+        return None
+    try:
+        return [int(frame) for frame in text.split(",")]
+    except ValueError:
+        raise BadInput(f"expected --segments as in 0,9000,18000, got {text!r}") from None

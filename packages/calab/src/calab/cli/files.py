@@ -1,0 +1,107 @@
+"""`calab convert` and `calab info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ._errors import BadInput, user_input
+from ._input import Recording, read_recording
+from ._options import File, Force, Fs, Json, SkipRows, Transpose
+from ._output import claim_outputs, print_json, print_pairs
+
+__all__ = ["convert", "info"]
+
+_SUFFIXES = {"npy": (".npy",), "csv": (".csv", ".tsv")}
+
+
+def convert(
+    file: File,
+    format: Annotated[
+        Literal["npy", "csv", "caiman", "minian"] | None,
+        typer.Option("--format", "-f", help="Of FILE; by its suffix where not given."),
+    ] = None,
+    fs: Fs = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="STEM", help="Default: the stem of FILE, here."),
+    ] = None,
+    transpose: Transpose = False,
+    skip_rows: SkipRows = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Convert traces to the pair of files that CaTune opens.
+
+    Writes STEM.npy and STEM_metadata.json.
+    """
+    if format in {"caiman", "minian"}:
+        raise BadInput(f"--format {format} is not available in this version; npy and csv are")
+    if format is not None and file.suffix.lower() not in _SUFFIXES[format]:
+        raise BadInput(f"{file}: expected a {' or '.join(_SUFFIXES[format])} file")
+    stem = output or Path(file.stem)
+    pair = [Path(f"{stem}.npy"), Path(f"{stem}_metadata.json")]
+    claim_outputs(pair, force=force, source=file)
+    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows)
+    rate = recording.fs if fs is None else fs
+    if rate is None:
+        raise BadInput("give the sampling rate with --fs HZ")
+    with user_input():
+        from calab_io import save_for_tuning
+
+        save_for_tuning(recording.traces, rate, stem, {**recording.metadata, "source": file.name})
+    n_cells, n_frames = recording.traces.shape
+    summary = {"cells": n_cells, "frames": n_frames, "fs_hz": rate, "output": list(map(str, pair))}
+    if json:
+        print_json(summary)
+    else:
+        print_pairs({**summary, "output": "\n".join(map(str, pair))})
+
+
+def info(
+    file: File, transpose: Transpose = False, skip_rows: SkipRows = 0, json: Json = False
+) -> None:
+    """Describe FILE: traces, or an export of CaTune (.json)."""
+    if file.suffix.lower() == ".json":
+        with user_input():
+            from calab_io import load_export_params
+
+            description: dict[str, Any] = load_export_params(file)
+    else:
+        recording = read_recording(file, transpose=transpose, skip_rows=skip_rows)
+        description = _describe(recording)
+    if json:
+        print_json({"file": str(file), **description})
+    else:
+        print_pairs({name: _shown(value) for name, value in description.items()}, title=str(file))
+
+
+def _describe(recording: Recording) -> dict[str, Any]:
+    import numpy as np
+
+    traces, fs = recording.traces, recording.fs
+    n_cells, n_frames = traces.shape
+    finite = traces[np.isfinite(traces)]
+    # A constant row has no events; an all-missing one neither.
+    varying = np.fmax.reduce(traces, axis=1) > np.fmin.reduce(traces, axis=1) if n_frames else []
+    return {
+        "cells": n_cells,
+        "frames": n_frames,
+        "dtype": str(traces.dtype),
+        "fs_hz": fs,
+        "duration_s": n_frames / fs if fs else None,
+        "missing_samples": int(np.count_nonzero(np.isnan(traces))),
+        "infinite_samples": int(np.count_nonzero(np.isinf(traces))),
+        "constant_cells": n_cells - int(np.count_nonzero(varying)),
+        "min": float(finite.min()) if finite.size else None,
+        "median": float(np.median(finite)) if finite.size else None,
+        "max": float(finite.max()) if finite.size else None,
+    }
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "unknown"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
