@@ -1,0 +1,104 @@
+"""Run one peer's method on a list of arrays; executed by the peers' own interpreter.
+
+Called by ``_peers.py`` as ``PYTHON _peer_worker.py METHOD IN.npz OUT.npz``. Imports nothing of ours
+and exits with ``ABSENT`` where the peer is not installed in the version that is compared.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module, metadata
+from typing import Any
+
+import numpy as np
+
+ABSENT = 3
+REQUIRED = {"calab": "0.3.0", "oasis-deconv": None}
+
+
+def calab_l1(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Deconvolve with the documented function of calab 0.3.0."""
+    calab = import_module("calab")
+    given = (options["fs"], options["tau_rise"], options["tau_decay"], options["lam"])
+    return {"activity": calab.run_deconvolution(trace, *given)}
+
+
+def oasis_ar1(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Solve the L1 problem of first order at a given weight."""
+    oasis = import_module("oasis.functions")
+    return {"activity": oasis.oasisAR1(trace, options["g"], options.get("lam", 0.0))[1]}
+
+
+def oasis_ar2(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Solve the L1 problem of second order approximately."""
+    oasis = import_module("oasis.functions")
+    return {"activity": oasis.oasisAR2(trace, *options["g"], options["lam"])[1]}
+
+
+def oasis_onnls(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Solve the L1 problem of second order at a given weight by windowed active sets."""
+    oasis = import_module("oasis.functions")
+    return {"activity": oasis.onnls(trace, options["g"], options["lam"])[1]}
+
+
+def oasis_constrained(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Minimise the activity at a given residual, without a baseline; second order."""
+    oasis = import_module("oasis.functions")
+    found = oasis.constrained_onnlsAR2(trace, options["g"], options["sn"], optimize_b=False)
+    return {"activity": found[1], "lam": found[4]}
+
+
+def oasis_automatic(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Let OASIS find baseline, noise and weight; first order where ``tau_rise`` is 0."""
+    oasis = import_module("oasis.functions")
+    found = oasis.deconvolve(
+        trace, tau_d=options["tau_decay"], tau_r=options["tau_rise"], framerate=options["fs"]
+    )
+    return {"activity": found[1], "baseline": found[2]}
+
+
+Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
+METHODS: dict[str, tuple[str, Method]] = {
+    "calab_l1": ("calab", calab_l1),
+    "oasis_ar1": ("oasis-deconv", oasis_ar1),
+    "oasis_ar2": ("oasis-deconv", oasis_ar2),
+    "oasis_onnls": ("oasis-deconv", oasis_onnls),
+    "oasis_constrained": ("oasis-deconv", oasis_constrained),
+    "oasis_automatic": ("oasis-deconv", oasis_automatic),
+}
+
+
+def present(distribution: str) -> bool:
+    """Tell whether the peer is installed in the version that is compared."""
+    try:
+        version = metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return REQUIRED[distribution] in (None, version)
+
+
+def main(method: str, source: str, target: str) -> int:
+    """Warm up on the shortest array, then time each of them."""
+    distribution, function = METHODS[method]
+    if not present(distribution):
+        return ABSENT
+    with np.load(source) as stored:
+        options = json.loads(str(stored["options"]))
+        traces = [stored[f"trace_{i}"] for i in range(len(options))]
+    shortest = min(range(len(traces)), key=lambda i: traces[i].size)
+    function(traces[shortest], options[shortest])
+    results: dict[str, Any] = {}
+    for i, (trace, given) in enumerate(zip(traces, options, strict=True)):
+        start = time.perf_counter()
+        found = function(trace, given)
+        results[f"seconds_{i}"] = time.perf_counter() - start
+        results |= {f"{name}_{i}": value for name, value in found.items()}
+    np.savez(target, **results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
