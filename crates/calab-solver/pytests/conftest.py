@@ -10,7 +10,7 @@ FS, RISE, DECAY = 30.0, 0.1, 0.6
 def make_recording(n_cells, n_frames, seed=0, rate=0.02, noise=0.2, fs=FS):
     """Poisson spikes of unit height through the kernel, with white noise."""
     rng = np.random.default_rng(seed)
-    times = np.arange(n_frames) / fs
+    times = np.arange(1000) / fs
     kernel = np.exp(-times / DECAY) - np.exp(-times / RISE)
     kernel /= kernel.max()
     spikes = rng.poisson(rate, (n_cells, n_frames))

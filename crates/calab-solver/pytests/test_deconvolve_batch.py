@@ -75,7 +75,7 @@ def test_every_instruction_set_gives_the_same_bits(cells, options):
 
 
 def test_refuses_an_instruction_set_that_is_not_there(cells):
-    with pytest.raises(ValueError, match="instruction_set: expected .*, got 'x'"):
+    with pytest.raises(ValueError, match=r"instruction_set: expected .*, got 'x'"):
         solve(cells, KINDS["exact"], instruction_set="x")
 
 

@@ -257,5 +257,5 @@ def test_errors_of_the_callback_come_back_as_they_are(recording):
     def progress(done, total):
         raise Unhappy("tau_rise is mine")
 
-    with pytest.raises(Unhappy, match="^tau_rise is mine$"):
+    with pytest.raises(Unhappy, match=r"^tau_rise is mine$"):
         run_deconvolution(recording(9, 300), **GOOD, progress=progress)

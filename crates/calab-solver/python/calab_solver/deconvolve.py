@@ -99,8 +99,8 @@ def deconvolve(
 ) -> Deconvolution:
     r"""Infer the activity behind calcium traces, to a certified distance from the optimum.
 
-    Minimises :math:`\tfrac12\|W(y' - b - K s)\|^2 + \lambda G \sum s` over :math:`s \ge 0`, or, with
-    ``constraint="box01"``, the first term alone over :math:`0 \le s \le 1`. Symbols, the exact
+    Minimises :math:`\tfrac12\|W(y' - b - K s)\|^2 + \lambda G \sum s` over :math:`s \ge 0`, or,
+    with ``constraint="box01"``, the first term alone over :math:`0 \le s \le 1`. Symbols, the exact
     method, its certificate and the automatic :math:`\lambda` are explained in
     ``docs/explanation/model.md``.
 
