@@ -175,20 +175,21 @@ fn slide(
         let table = first.saturating_sub(before);
         let end = (first + out.len()).saturating_add(after).min(trace.len());
         workspace.ranks.rank(&trace[table..end]);
-        let ranks = workspace.ranks.of();
-        let mut window = RankWindow::new(&mut workspace.present, workspace.ranks.sorted().len());
+        let ranks = &workspace.ranks;
+        let mut window = RankWindow::new(&mut workspace.present, ranks.count());
         let (mut start, mut stop) = (0, 0);
         let mut wanted = (0, 0);
         for (frame, out) in (first..).zip(out) {
             let enters = frame.saturating_add(after + 1).min(end) - table;
             let leaves = frame.saturating_sub(before).max(table) - table;
-            ranks[stop..enters].iter().for_each(|&rank| window.insert(rank));
-            ranks[start..leaves].iter().for_each(|&rank| window.remove(rank));
+            ranks.of()[stop..enters].iter().for_each(|&rank| window.insert(rank));
+            ranks.of()[start..leaves].iter().for_each(|&rank| window.remove(rank));
             (start, stop) = (leaves, enters);
             if wanted.0 != window.count() {
                 wanted = (window.count(), wanted_rank(window.count(), quantile));
             }
-            *out = window.select(wanted.1).map_or(f64::NAN, |rank| workspace.ranks.sorted()[rank]);
+            let level = window.select(wanted.1).map(|rank| trace[table + ranks.index(rank)]);
+            *out = level.unwrap_or(f64::NAN);
         }
     }
 }

@@ -109,7 +109,7 @@ mod tests {
         for n_threads in [1, 2, 5] {
             let mut done = vec![0; 100];
             let mut seen = 0;
-            let work = |_: &mut (), job: &mut i32, _: &AtomicBool| {
+            let work = |(): &mut (), job: &mut i32, _: &AtomicBool| {
                 *job += 1;
                 Ok(1)
             };
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_monitor_stops_the_jobs() {
-        let work = |_: &mut (), _: usize, stop: &AtomicBool| {
+        let work = |(): &mut (), _: usize, stop: &AtomicBool| {
             while !stop.load(Ordering::Relaxed) {
                 thread::yield_now();
             }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn the_first_error_comes_back() {
         let refused = SolverError::Length { name: "job", expected: 0, got: 3 };
-        let work = |_: &mut (), job: usize, _: &AtomicBool| {
+        let work = |(): &mut (), job: usize, _: &AtomicBool| {
             if job == 3 { Err(refused.clone()) } else { Ok(1) }
         };
         assert_eq!(run(0..10, 1, || Ok(()), work, &mut |_| true), Err(refused.clone()));

@@ -51,7 +51,7 @@ impl Certificate {
     /// Near a perfect fit no relative gap can be reached, hence the second bound.
     #[must_use]
     pub fn holds(&self, tol: f64) -> bool {
-        self.gap <= (tol * self.objective).max(tol * tol * self.power)
+        self.gap.is_finite() && self.gap <= (tol * self.objective).max(tol * tol * self.power)
     }
 }
 

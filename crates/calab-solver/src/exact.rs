@@ -71,12 +71,13 @@ struct Cut {
 impl Cut {
     /// Cuts `frames` so that the windows of one cell, or of 2, 4 or 8 cells, fill the lanes.
     fn new(frames: usize, halo: usize) -> Self {
-        let fits = |count: usize| frames >= count * CORE * halo.max(1);
+        let halo = halo.clamp(2, frames.max(2));
+        let fits = |count: usize| frames >= count * CORE * halo;
         let wanted = frames.div_ceil(WINDOW).next_multiple_of(LANES);
         let count = if fits(wanted) {
             wanted
         } else {
-            (0..).map(|k| LANES >> k).find(|&count| count <= 1 || fits(count)).unwrap_or(1)
+            [LANES, LANES / 2, LANES / 4].into_iter().find(|&count| fits(count)).unwrap_or(1)
         };
         Self { halo, count }
     }
@@ -144,9 +145,13 @@ impl Exact {
     }
 
     /// With gaps, replaces `lam = 0` by the smallest weight that can be told from it.
-    fn settle<'a>(&self, cell: &Cell<'a>) -> Cell<'a> {
-        let zero = matches!(cell.sparsity, Sparsity::Given(0.0)) && !self.settings.boxed;
-        if !zero || !cell.trace.iter().any(|y| y.is_nan()) {
+    #[must_use]
+    pub(crate) fn settle<'a>(&self, cell: &Cell<'a>) -> Cell<'a> {
+        let zero = match cell.sparsity {
+            Sparsity::Given(lam) => lam == 0.0,
+            Sparsity::Residual { high, .. } => high == 0.0,
+        };
+        if !zero || self.settings.boxed || !cell.trace.iter().any(|y| y.is_nan()) {
             return *cell;
         }
         let observed: Vec<f64> =
@@ -157,7 +162,11 @@ impl Exact {
         }
         let highest = price.iter().copied().fold(0.0, f64::max);
         let lam = LEAST_SPARSITY * highest / self.settings.ar2.dc_gain;
-        Cell { sparsity: Sparsity::Given(lam), ..*cell }
+        let sparsity = match cell.sparsity {
+            Sparsity::Given(_) => Sparsity::Given(lam),
+            Sparsity::Residual { target, .. } => Sparsity::Residual { target, low: lam, high: lam },
+        };
+        Cell { sparsity, ..*cell }
     }
 
     /// Solves window by window; returns the cells whose stitched answer is not proved.
@@ -270,6 +279,14 @@ fn halo(ar2: &Ar2) -> usize {
     (HALO / -libm::log(ar2.decay_root)).ceil() as usize
 }
 
+/// Zeroes the sources that no later frame of their segment observes.
+fn forget(trace: &[f64], segments: &[(usize, usize)], sources: &mut [f64]) {
+    for &(start, end) in segments {
+        let unseen = trace[start..end].iter().rev().take_while(|y| y.is_nan()).count();
+        sources[end - unseen..end].fill(0.0);
+    }
+}
+
 impl Default for Solution {
     fn default() -> Self {
         Self {
@@ -314,6 +331,7 @@ impl Solution {
     fn prove(&mut self, cell: &Cell<'_>, settings: &Settings) {
         let recursion = Recursion::new(&settings.ar2);
         clean(recursion, &mut self.sources, &self.multipliers);
+        forget(cell.trace, &settings.segments, &mut self.sources);
         let problem = Problem {
             trace: cell.trace,
             recursion,
@@ -325,7 +343,8 @@ impl Solution {
         };
         let certificate =
             certify(&problem, &self.sources, &self.multipliers, &self.upper, &mut self.calcium);
-        self.converged = certificate.holds(settings.tol);
+        // `max_iters = 0` asks for nothing, so nothing is claimed.
+        self.converged = settings.max_iters > 0 && certificate.holds(settings.tol);
         self.certificate = certificate;
     }
 }

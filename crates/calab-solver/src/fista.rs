@@ -259,7 +259,9 @@ impl Operator {
         buffer[..kernel.len()].copy_from_slice(kernel);
         transform(&*forward, &mut buffer, &mut spectrum, &mut scratch);
         // One transform forward and one back multiply by the size.
-        spectrum.iter_mut().for_each(|bin| *bin /= size as f64);
+        for bin in &mut spectrum {
+            *bin /= size as f64;
+        }
         let (product, dc_gain) = (spectrum.clone(), kernel.iter().sum());
         Self::Fft { forward, inverse, spectrum, buffer, product, scratch, dc_gain }
     }

@@ -9,25 +9,33 @@ const KEY_BITS: u32 = 22;
 const DIGIT_BITS: u32 = KEY_BITS / 2;
 const DIGITS: usize = 1 << DIGIT_BITS;
 
-/// The rank of each sample among all observed ones, and the observed ones in order.
+/// The rank of each sample among all observed ones, and the other way round.
 #[derive(Debug, Default)]
 pub(crate) struct Ranks {
     of: Vec<u32>,
-    sorted: Vec<f64>,
     pairs: Vec<Pair>,
     spare: Vec<Pair>,
 }
 
-/// A sample on its way to its rank.
+/// A sample on its way to its rank: the key above, the index below, in one word to move.
 #[derive(Debug, Clone, Copy, Default)]
-struct Pair {
-    key: u32,
-    index: u32,
-}
+struct Pair(u64);
 
 impl Pair {
+    fn new(key: u32, index: u32) -> Self {
+        Self(u64::from(key) << 32 | u64::from(index))
+    }
+
+    fn key(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn index(self) -> usize {
+        self.0 as u32 as usize
+    }
+
     fn digit(self, pass: u32) -> usize {
-        (self.key >> (pass * DIGIT_BITS)) as usize & (DIGITS - 1)
+        (self.0 >> (32 + pass * DIGIT_BITS)) as usize & (DIGITS - 1)
     }
 }
 
@@ -37,9 +45,14 @@ impl Ranks {
         &self.of
     }
 
-    /// The observed samples, ascending.
-    pub(crate) fn sorted(&self) -> &[f64] {
-        &self.sorted
+    /// How many samples are observed.
+    pub(crate) fn count(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Where the sample of a rank stands among the values last ranked.
+    pub(crate) fn index(&self, rank: usize) -> usize {
+        self.pairs[rank].index()
     }
 
     /// Ranks `values` (at most 2^32 - 1); equal ones in the order of time.
@@ -47,10 +60,8 @@ impl Ranks {
         self.sort(values);
         self.of.clear();
         self.of.resize(values.len(), UNOBSERVED);
-        self.sorted.clear();
         for (rank, pair) in self.pairs.iter().enumerate() {
-            self.of[pair.index as usize] = rank as u32;
-            self.sorted.push(values[pair.index as usize]);
+            self.of[pair.index()] = rank as u32;
         }
     }
 
@@ -59,7 +70,7 @@ impl Ranks {
         let (low, scale) = key_scale(values);
         self.pairs.clear();
         for (index, value) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
-            let pair = Pair { key: ((value - low) * scale) as u32, index: index as u32 };
+            let pair = Pair::new(((value - low) * scale) as u32, index as u32);
             counts[0][pair.digit(0)] += 1;
             counts[1][pair.digit(1)] += 1;
             self.pairs.push(pair);
@@ -69,10 +80,12 @@ impl Ranks {
             scatter(&self.pairs, pass as u32, counts, &mut self.spare);
             std::mem::swap(&mut self.pairs, &mut self.spare);
         }
-        for equal in self.pairs.chunk_by_mut(|a, b| a.key == b.key).filter(|run| run.len() > 1) {
-            let value = |pair: &Pair| values[pair.index as usize];
-            equal
-                .sort_unstable_by(|a, b| value(a).total_cmp(&value(b)).then(a.index.cmp(&b.index)));
+        for equal in self.pairs.chunk_by_mut(|a, b| a.key() == b.key()).filter(|run| run.len() > 1)
+        {
+            let value = |pair: &Pair| values[pair.index()];
+            equal.sort_unstable_by(|a, b| {
+                value(a).total_cmp(&value(b)).then(a.index().cmp(&b.index()))
+            });
         }
     }
 }
@@ -80,8 +93,14 @@ impl Ranks {
 /// Smallest value, and the factor that spreads the others over the keys without changing their
 /// order; 0 where there is nothing to spread, and the values themselves decide.
 fn key_scale(values: &[f64]) -> (f64, f64) {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (mut low, mut high) = ([f64::INFINITY; 4], [f64::NEG_INFINITY; 4]);
+    for (i, &value) in values.iter().enumerate() {
+        // Comparisons with NaN are false. Four bounds in turn, so that none waits for the last.
+        low[i % 4] = if value < low[i % 4] { value } else { low[i % 4] };
+        high[i % 4] = if value > high[i % 4] { value } else { high[i % 4] };
+    }
+    let low = low.into_iter().fold(f64::INFINITY, f64::min);
+    let high = high.into_iter().fold(f64::NEG_INFINITY, f64::max);
     let scale = f64::from((1 << KEY_BITS) - 1) / (high - low);
     if high > low && scale.is_finite() { (low, scale) } else { (low, 0.0) }
 }
@@ -183,12 +202,10 @@ mod tests {
     fn sorted(values: &[f64]) -> Vec<f64> {
         let mut ranks = Ranks::default();
         ranks.rank(values);
-        let observed = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
-        for (index, value) in observed {
-            let found = ranks.sorted()[ranks.of()[index] as usize];
-            assert_eq!(found.to_bits(), value.to_bits());
+        for (index, _) in values.iter().enumerate().filter(|(_, value)| !value.is_nan()) {
+            assert_eq!(ranks.index(ranks.of()[index] as usize), index);
         }
-        ranks.sorted().to_vec()
+        (0..ranks.count()).map(|rank| values[ranks.index(rank)]).collect()
     }
 
     #[test]

@@ -125,7 +125,7 @@ def test_gaps_stay_gaps_through_the_filter(path: Path, traces: np.ndarray) -> No
 
 def test_further_options_reach_the_solver(path: Path, traces: np.ndarray) -> None:
     traces[0, 3] = np.nan
-    with pytest.raises(ValueError, match="NaN"):
+    with pytest.raises(ValueError, match="got nan at cell 0, frame 3"):
         deconvolve_from_export(traces, export(path), on_nan="raise")
 
 

@@ -74,7 +74,7 @@ def test_terminal_shows_progress() -> None:
     process, leader = start_on_terminal("demo", "--cells", "40", "--frames", "3000")
     shown = shown_until(leader)
     os.close(leader)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     assert b"deconvolving" in shown
     assert b"40/40" in shown
 
@@ -90,6 +90,6 @@ def test_ctrl_c_ends_with_130_and_nothing_written(recording: Path) -> None:
     process.send_signal(signal.SIGINT)
     shown = shown_until(leader)
     os.close(leader)
-    assert process.wait(timeout=20) == 130, shown
+    assert process.wait(timeout=60) == 130, shown
     assert b"calab: interrupted: nothing was written" in shown
     assert sorted(Path().iterdir()) == before

@@ -4,6 +4,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "bandpass_filter",
+    "build_kernel",
+    "compute_lipschitz",
+    "compute_upsample_factor",
+    "noise_level",
+    "rolling_baseline",
+    "tau_to_ar2",
+]
+
 def bandpass_filter(
     traces: NDArray[np.float64],
     tau_rise: float,

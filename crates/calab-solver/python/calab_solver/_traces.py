@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +19,7 @@ def as_real(name: str, values: ArrayLike) -> NDArray[np.float64]:
     name : str
         How the caller knows the argument, for the message.
     values : array_like
-        Integers, booleans or floating-point numbers. Copied only if necessary.
+        Integers or floating-point numbers. Copied only if necessary.
 
     Returns
     -------
@@ -32,10 +33,7 @@ def as_real(name: str, values: ArrayLike) -> NDArray[np.float64]:
     ValueError
         If nested sequences differ in length.
     """
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    return np.asarray(array, dtype=np.float64, order="C")
+    return np.asarray(_as_numbers(name, values), dtype=np.float64, order="C")
 
 
 def as_traces(name: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -73,36 +71,70 @@ def as_traces(name: str, values: ArrayLike) -> NDArray[np.float64]:
     return np.atleast_2d(array)
 
 
-def as_batch(name: str, values: ArrayLike) -> NDArray[np.float32] | NDArray[np.float64]:
+def as_batch(
+    name: str, values: ArrayLike, *, gaps: bool = True
+) -> NDArray[np.float32] | NDArray[np.float64]:
     """Turn array-likes into cells x frames that Rust reads in place.
 
     Parameters
     ----------
     name : str
         How the caller knows the argument, for the message.
-    values : array_like, shape (n_cells, n_frames)
-        Real numbers; NaN marks samples that were not observed.
+    values : array_like, shape (n_frames,) or (n_cells, n_frames)
+        Real numbers; NaN, and what a masked array masks, marks samples that were not observed.
+    gaps : bool
+        Whether there may be such samples.
 
     Returns
     -------
     numpy.ndarray, shape (n_cells, n_frames)
         float32 or float64 in the machine's byte order, with any strides; copied only if it was
-        neither.
+        neither. A single trace is one cell.
 
     Raises
     ------
     TypeError
         If the values are not real numbers.
     ValueError
-        If there are not two axes.
+        If there are not one or two axes, a value is infinite, or one is NaN without `gaps`; the
+        first such sample is named.
     """
-    array = np.asarray(values)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
-    if array.ndim != 2:
-        raise ValueError(f"{name}: expected shape (n_cells, n_frames), got {array.shape}")
+    array = _as_numbers(name, values)
+    if array.ndim not in (1, 2):
+        raise ValueError(
+            f"{name}: expected shape (n_frames,) or (n_cells, n_frames), got {array.shape}"
+        )
     single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    return np.asarray(array, dtype=np.float32 if single else np.float64)
+    batch = np.require(array, np.float32 if single else np.float64, "A")
+    batch = np.atleast_2d(batch)
+    _refuse_samples(name, batch, gaps)
+    return batch
+
+
+def _as_numbers(name: str, values: ArrayLike) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        # A plain view would take the values under the mask for samples.
+        values = values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected rows of equal length, got {error}") from error
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    return array
+
+
+def _refuse_samples(name: str, batch: NDArray[Any], gaps: bool) -> None:
+    # One pass without temporaries: a sum is finite unless a sample is not, or it overflows.
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspects = np.flatnonzero(~np.isfinite(batch.sum(axis=1)))
+    expected = "finite values" + (" or NaN" if gaps else "")
+    for cell in suspects:
+        row = batch[cell]
+        refused = np.flatnonzero(np.isinf(row) if gaps else ~np.isfinite(row))
+        if refused.size:
+            where = f"cell {cell}, frame {refused[0]}"
+            raise ValueError(f"{name}: expected {expected}, got {row[refused[0]]} at {where}")
 
 
 def as_segments(segments: Sequence[int] | NDArray[np.integer] | None) -> list[int]:

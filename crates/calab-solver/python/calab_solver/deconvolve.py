@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
+from ._parameters import as_choice, as_count, as_number
 from ._traces import as_batch, as_segments
 
 __all__ = ["Deconvolution", "deconvolve"]
@@ -17,6 +18,7 @@ __all__ = ["Deconvolution", "deconvolve"]
 Method = Literal["exact", "fista"]
 BaselineMode = Literal["causal", "centered", "constant", "none"]
 
+_BASELINE_MODES = ("causal", "centered", "constant", "none")
 _TOLERANCE = {"exact": 1e-6, "fista": 1e-4}
 
 
@@ -52,6 +54,8 @@ class Deconvolution:
         Standard deviation of the white noise in units of the traces; NaN where it was not needed.
     masked_fraction : numpy.ndarray, shape (n_cells,)
         Share of frames that were not recorded (NaN).
+    method : str
+        ``"exact"`` or ``"fista"``.
     """
 
     activity: NDArray[Any]
@@ -67,6 +71,7 @@ class Deconvolution:
     lam_rule: NDArray[np.str_]
     noise: NDArray[np.float64]
     masked_fraction: NDArray[np.float64]
+    method: str
 
 
 def deconvolve(
@@ -82,6 +87,7 @@ def deconvolve(
     method: Method | None = None,
     tol: float | None = None,
     baseline_mode: BaselineMode = "causal",
+    on_nan: Literal["mask", "raise"] = "mask",
     segments: Sequence[int] | NDArray[np.integer] | None = None,
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
@@ -98,9 +104,10 @@ def deconvolve(
 
     Parameters
     ----------
-    traces : array_like, shape (n_cells, n_frames)
+    traces : array_like, shape (n_cells, n_frames) or (n_frames,)
         Fluorescence in any unit; NaN marks frames that were not recorded. float32 and float64 are
-        read in place, whatever their strides; the arithmetic is float64.
+        read in place, whatever their strides; the arithmetic is float64. A single trace is one
+        cell.
     fs : float
         Sampling rate in hertz.
     tau_rise, tau_decay : float
@@ -124,6 +131,8 @@ def deconvolve(
         What is taken off first: the sliding 20 % quantile over the past, or over past and future
         and corrected for the noise; or a constant, fitted with the activity and at least the
         20 % quantile of the trace minus one noise standard deviation; or nothing.
+    on_nan : {"mask", "raise"}
+        Whether NaN marks a frame that was not recorded, or is refused.
     segments : sequence of int, optional
         Frames at which joined recordings start. Calcium, baseline and noise windows begin anew.
     n_threads : int, optional
@@ -145,8 +154,9 @@ def deconvolve(
     Raises
     ------
     ValueError
-        For a parameter out of range, an unknown option, an infinite sample, or traces that are not
-        two-dimensional; the message says what was expected, what came and where.
+        For a parameter out of range, an unknown option, an infinite sample, a NaN with
+        ``on_nan="raise"``, or traces with neither one nor two axes; the message says what was
+        expected, what came and where.
     TypeError
         For traces or parameters that are not numbers.
     KeyboardInterrupt
@@ -159,31 +169,40 @@ def deconvolve(
     Mehrotra S (1992). On the implementation of a primal-dual interior point method. SIAM Journal on
     Optimization 2:575-601, doi:10.1137/0802028 (the exact method).
     """
-    method = _choose("method", method or _implied_method(conv_mode), ("exact", "fista"))
-    _choose("conv_mode", conv_mode, ("fft", "banded"))
-    _choose("constraint", constraint, ("nonneg", "box01"))
-    _choose("baseline_mode", baseline_mode, ("causal", "centered", "constant", "none"))
-    _choose("dtype", dtype, ("float64", "float32"))
-    boxed = constraint == "box01"
+    implied = "fista" if conv_mode == "banded" else "exact"
+    method_used = as_choice("method", implied if method is None else method, ("exact", "fista"))
+    as_choice("conv_mode", conv_mode, ("fft", "banded"))
+    boxed = as_choice("constraint", constraint, ("nonneg", "box01")) == "box01"
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress: expected a function or None, got {progress!r}")
     weight = _weight(lam, boxed)
-    activity, fit, columns = _native.deconvolve(
-        as_batch("traces", traces),
-        float(fs),
-        float(tau_rise),
-        float(tau_decay),
+    batch = as_batch(
+        "traces", traces, gaps=as_choice("on_nan", on_nan, ("mask", "raise")) == "mask"
+    )
+    answer = _native.deconvolve(
+        batch,
+        as_number("fs", fs),
+        as_number("tau_rise", tau_rise),
+        as_number("tau_decay", tau_decay),
         weight,
-        method="exact" if method == "exact" else conv_mode,
+        method="exact" if method_used == "exact" else conv_mode,
         boxed=boxed,
-        baseline=baseline_mode,
+        baseline=as_choice("baseline_mode", baseline_mode, _BASELINE_MODES),
         segments=as_segments(segments),
-        tol=_TOLERANCE[method] if tol is None else float(tol),
-        max_iters=_count("max_iters", max_iters, 0),
-        single=dtype == "float32",
+        tol=_TOLERANCE[method_used] if tol is None else as_number("tol", tol),
+        max_iters=as_count("max_iters", max_iters, 0),
+        single=as_choice("dtype", dtype, ("float64", "float32")) == "float32",
         full=full,
-        n_threads=None if n_threads is None else _count("n_threads", n_threads, 1),
+        n_threads=None if n_threads is None else as_count("n_threads", n_threads, 1),
         level=instruction_set,
         progress=progress,
     )
+    found = _named(answer, method_used)
+    return found if batch.shape[1] else _without_frames(found, 0.0 if boxed else weight)
+
+
+def _named(answer: tuple[Any, Any, Any], method: str) -> Deconvolution:
+    activity, fit, columns = answer
     reconvolution, removed_baseline = fit or (None, None)
     baseline, offset, iterations, converged, gap, objective, lams, rules, noise, masked = columns
     return Deconvolution(
@@ -200,32 +219,31 @@ def deconvolve(
         lam_rule=np.array(rules, dtype=np.str_),
         noise=noise,
         masked_fraction=masked,
+        method=method,
     )
 
 
-def _implied_method(conv_mode: str) -> Method:
-    return "fista" if conv_mode == "banded" else "exact"
-
-
-def _choose(name: str, value: str, options: tuple[str, ...]) -> str:
-    if value not in options:
-        raise ValueError(f"{name}: expected one of {', '.join(map(repr, options))}, got {value!r}")
-    return value
+def _without_frames(found: Deconvolution, weight: float | None) -> Deconvolution:
+    # Nothing was missed either: the optimum of an empty sum is 0, exactly.
+    zero = np.zeros(found.baseline.size)
+    return replace(
+        found,
+        baseline=zero,
+        offset=zero.copy(),
+        converged=np.ones(zero.size, dtype=np.bool_),
+        gap=zero.copy(),
+        objective=zero.copy(),
+        lam=np.full(zero.size, np.nan if weight is None else weight),
+        lam_rule=np.full(zero.size, "no events" if weight is None else "given"),
+        masked_fraction=zero.copy(),
+    )
 
 
 def _weight(lam: float | str, boxed: bool) -> float | None:
     if not isinstance(lam, str):
-        return float(lam)
+        return as_number("lam", lam)
     if lam != "auto":
         raise ValueError(f"lam: expected a number or 'auto', got {lam!r}")
     if boxed:
         raise ValueError("lam: 'auto' needs constraint='nonneg'; 'box01' has no weight to choose")
     return None
-
-
-def _count(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name}: expected a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{name}: expected at least {least}, got {value}")
-    return int(value)

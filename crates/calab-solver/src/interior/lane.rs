@@ -1,8 +1,10 @@
 //! What one lane decides between the passes: step length, centring, sparsity, when to stop.
 
-use super::passes::{AffineSums, FactorSums, Row, Scalars};
+use super::factor::FactorSums;
+use super::grid::{Row, Scalars};
 use super::problem::{Outcome, Recursion, Rule, Settings, Sparsity, Task};
 use super::start::Survey;
+use super::steps::AffineSums;
 
 /// Share of the way to the boundary that a step may go.
 const DAMPING: f64 = 0.99;
@@ -17,6 +19,9 @@ const FREEZE: f64 = 0.005;
 const TRUST: f64 = 0.5;
 /// Iterations after which the sparsity is frozen where it stands.
 const PATIENCE: usize = 60;
+/// Share of the squared trace that rounding may leave when a constant is taken off.
+const ROUNDING: f64 = 1e-13;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Active,
@@ -26,7 +31,7 @@ enum State {
 
 /// The scalars of one lane; sources and multipliers live in the frames.
 #[derive(Clone, Debug)]
-pub struct Lane {
+pub(super) struct Lane {
     state: State,
     tol: f64,
     max_iters: usize,
@@ -63,7 +68,12 @@ pub struct Lane {
 
 impl Lane {
     /// A lane for `task`, or an idle one.
-    pub fn new(settings: &Settings, task: Option<&Task<'_>>, survey: &Survey, l: usize) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        task: Option<&Task<'_>>,
+        survey: &Survey,
+        l: usize,
+    ) -> Self {
         let recursion = Recursion::new(&settings.ar2);
         let (frames, total, squares) = (survey.frames.0[l], survey.total.0[l], survey.squares.0[l]);
         let scale = (squares / frames.max(1.0)).sqrt();
@@ -112,7 +122,7 @@ impl Lane {
     }
 
     /// Chooses the sparsity and the first iterate; `price` is the largest `K'w(y - b)`.
-    pub fn begin(&mut self, price: f64, drift: f64) {
+    pub(super) fn begin(&mut self, price: f64, drift: f64) {
         let price = price.max(0.0);
         match self.sparsity {
             Sparsity::Given(lam) => self.m = lam * self.weight,
@@ -121,7 +131,12 @@ impl Lane {
                 self.frozen = false;
                 self.rule = Rule::Target;
                 self.m = high.min(price).max(low);
-                if 2.0 * self.constant_power * self.scale * self.scale <= target {
+                if low >= high {
+                    self.frozen = true;
+                    self.rule = Rule::Clamp;
+                }
+                let target = target / (self.scale * self.scale);
+                if 2.0 * self.constant_power <= target.max(ROUNDING * self.power) {
                     self.m = high.max(price);
                     self.rule = Rule::NoEvents;
                 }
@@ -132,9 +147,12 @@ impl Lane {
         }
         if self.state == State::Active && price <= self.m {
             self.state = State::Done;
-            if self.rule == Rule::Target {
+            if self.rule != Rule::Given {
                 self.rule = Rule::NoEvents;
             }
+        }
+        if self.max_iters == 0 {
+            self.state = State::Done;
         }
         if self.state == State::Done {
             return;
@@ -149,7 +167,7 @@ impl Lane {
     }
 
     /// Whether the lane takes steps.
-    pub fn active(&self) -> bool {
+    pub(super) fn active(&self) -> bool {
         self.state == State::Active
     }
 
@@ -162,7 +180,7 @@ impl Lane {
     }
 
     /// Judges the iterate that the factorisation saw, and solves for the affine change of the offset.
-    pub fn assess(&mut self, sums: &FactorSums, l: usize) {
+    pub(super) fn assess(&mut self, sums: &FactorSums, l: usize) {
         self.length = 0.0;
         if self.state != State::Active {
             return;
@@ -188,11 +206,14 @@ impl Lane {
         let closed = self.frozen && self.gap <= self.tolerance(self.objective);
         if closed || !self.gap.is_finite() || self.iterations >= self.max_iters {
             self.state = State::Done;
+            if !self.frozen {
+                self.rule = Rule::Clamp;
+            }
         }
     }
 
     /// Chooses the centring, and the sparsity while it is free, from the affine step.
-    pub fn predict(&mut self, affine: &AffineSums, l: usize) {
+    pub(super) fn predict(&mut self, affine: &AffineSums, l: usize) {
         if self.state != State::Active {
             return;
         }
@@ -217,6 +238,11 @@ impl Lane {
     /// Moves the sparsity towards the residual it is to leave.
     fn retarget(&mut self, squares: f64) {
         let Sparsity::Residual { target, low, high } = self.sparsity else { return };
+        if self.iterations >= PATIENCE {
+            self.frozen = true;
+            self.rule = Rule::Clamp;
+            return;
+        }
         if self.gap > TRUST * self.objective {
             return;
         }
@@ -225,8 +251,7 @@ impl Lane {
         let wanted = self.m + (target - squares) / (2.0 * self.sensitivity).max(f64::MIN_POSITIVE);
         let next = wanted.clamp(0.5 * self.m, 2.0 * self.m).clamp(low, high);
         let moved = (next - self.m).abs();
-        self.frozen = (moved <= FREEZE * self.m && self.gap <= 0.01 * self.objective)
-            || self.iterations >= PATIENCE;
+        self.frozen = moved <= FREEZE * self.m && self.gap <= 0.01 * self.objective;
         self.m = next;
         if self.frozen && (next <= low || next >= high) {
             self.rule = Rule::Clamp;
@@ -234,7 +259,7 @@ impl Lane {
     }
 
     /// Solves for the corrected change of the offset.
-    pub fn aim(&mut self, slope: f64) {
+    pub(super) fn aim(&mut self, slope: f64) {
         if self.state != State::Active || self.floor.is_none() {
             return;
         }
@@ -245,7 +270,7 @@ impl Lane {
     }
 
     /// Takes the step as far as the boundary allows.
-    pub fn step(&mut self, steepest: f64) {
+    pub(super) fn step(&mut self, steepest: f64) {
         if self.state != State::Active {
             return;
         }
@@ -267,9 +292,14 @@ impl Lane {
     }
 
     /// The answer in the units of the trace.
-    pub fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> Outcome {
+        let lam = match self.sparsity {
+            _ if self.bound.is_finite() => 0.0,
+            Sparsity::Given(lam) => lam,
+            Sparsity::Residual { .. } => self.m / self.weight,
+        };
         Outcome {
-            lam: if self.bound.is_finite() { 0.0 } else { self.m / self.weight },
+            lam,
             rule: self.rule,
             offset: self.offset * self.scale,
             scale: self.scale,
@@ -280,7 +310,7 @@ impl Lane {
 
 impl Scalars {
     /// Gathers what the passes read.
-    pub fn update(&mut self, lanes: &[Lane]) {
+    pub(super) fn update(&mut self, lanes: &[Lane]) {
         for (l, lane) in lanes.iter().enumerate() {
             self.inverse_scale.0[l] = 1.0 / lane.scale;
             self.sparsity.0[l] = lane.m;

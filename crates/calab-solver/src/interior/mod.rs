@@ -5,27 +5,36 @@
 //! ```
 //!
 //! The sources are determined by the calcium, `q = G c` with `G` of bandwidth two, so that a Newton
-//! system costs one sweep over the frames ([`passes`]). Mehrotra's predictor and corrector make the
+//! system costs one sweep over the frames ([`factor`]). Mehrotra's predictor and corrector make the
 //! steps (Nocedal & Wright, Numerical Optimization, 2006, ch. 16.6), a duality gap tells when to stop
 //! and [`crate::certificate`] proves the answer. Each lane has its own step length, sparsity and end, and
 //! all operations are element-wise: a cell's bits do not depend on the cells beside it, nor on the
 //! instruction set.
 
+#![expect(
+    clippy::inline_always,
+    reason = "the passes must be compiled with the instruction set they are dispatched to"
+)]
+
+mod factor;
+mod grid;
 mod lane;
-mod passes;
 mod problem;
 mod start;
+mod steps;
 
 use std::ops::Range;
 
 use fearless_simd::{Level, Simd, dispatch};
 
-pub use passes::LANES;
+pub use grid::LANES;
 pub use problem::{Outcome, Recursion, Rule, Settings, Sparsity, Task};
 
+use factor::factor;
+use grid::{Frame, Grid, Row, Scalars, Shape, Upper};
 use lane::Lane;
-use passes::{Frame, Grid, Row, Scalars, Shape, Upper, correct, factor, predict, substitute};
 use start::{Traces, highest_price, spread, survey};
+use steps::{correct, predict, substitute};
 
 use crate::error::SolverError;
 

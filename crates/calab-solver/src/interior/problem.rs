@@ -15,6 +15,7 @@ pub struct Recursion {
 
 impl Recursion {
     /// The recursion of a kernel.
+    #[must_use]
     pub fn new(ar2: &Ar2) -> Self {
         let (d, r) = (ar2.decay_root, ar2.rise_root);
         let drift = 1.0 / (ar2.peak * ar2.dc_gain);
@@ -23,16 +24,19 @@ impl Recursion {
     }
 
     /// `g1`, `g2` and `drift`.
+    #[must_use]
     pub fn rows(self) -> [f64; 3] {
         [self.g1, self.g2, self.drift]
     }
 
     /// Squared norm of the calcium of one unit of source, `Σ ((d^k - r^k) / (d - r))²`.
+    #[must_use]
     pub fn energy(self) -> f64 {
         self.energy
     }
 
     /// The source per frame that holds calcium at 1.
+    #[must_use]
     pub fn drift(self) -> f64 {
         self.drift
     }
@@ -89,7 +93,7 @@ pub enum Rule {
     Given,
     /// The residual reached its target.
     Target,
-    /// The target lies beyond the range of `lam`.
+    /// The target lies beyond the range of `lam`, or was not reached.
     Clamp,
     /// A constant explains the trace.
     NoEvents,

@@ -2,25 +2,23 @@
 
 use fearless_simd::{Simd, f64x8, prelude::*};
 
-use super::passes::{Grid, LANES, Row, Scalars, Shape};
+use super::grid::{Grid, LANES, Row, Scalars, Shape};
 
 /// The traces of a block, one per lane; NaN where no frame was recorded.
 #[derive(Clone, Copy)]
-pub struct Traces<'a>(pub [&'a [f64]; LANES]);
+pub(super) struct Traces<'a>(pub [&'a [f64]; LANES]);
 
 impl Traces<'_> {
     /// Frame `t` of every trace.
     #[inline(always)]
-    pub fn frame(&self, t: usize) -> Row {
+    pub(super) fn frame(&self, t: usize) -> Row {
         Row(self.0.map(|row| row[t]))
     }
 }
 
 /// Sums over the recorded frames of each trace.
 #[derive(Clone, Debug)]
-pub struct Survey {
-    /// All frames.
-    pub length: usize,
+pub(super) struct Survey {
     /// Recorded frames.
     pub frames: Row,
     /// `Σ y`.
@@ -31,7 +29,7 @@ pub struct Survey {
 
 /// Lays the traces side by side into `residual`, marks the gaps, and sums.
 #[inline(always)]
-pub fn survey<S: Simd, K: Shape>(
+pub(super) fn survey<S: Simd, K: Shape>(
     simd: S,
     _: K,
     grid: &mut Grid<'_>,
@@ -54,19 +52,14 @@ pub fn survey<S: Simd, K: Shape>(
         total += y;
         squares += y * y;
     }
-    Survey {
-        length: grid.frames.len(),
-        frames: Row::of(frames),
-        total: Row::of(total),
-        squares: Row::of(squares),
-    }
+    Survey { frames: Row::of(frames), total: Row::of(total), squares: Row::of(squares) }
 }
 
 /// The largest entry of `K'w(y - b)`: the least weight at which no source is worth its price.
 ///
 /// Leaves the entries in `multiplier`.
 #[inline(always)]
-pub fn highest_price<S: Simd, K: Shape>(
+pub(super) fn highest_price<S: Simd, K: Shape>(
     simd: S,
     _: K,
     grid: &mut Grid<'_>,
@@ -94,9 +87,9 @@ pub fn highest_price<S: Simd, K: Shape>(
 
 /// Sets the first iterate: constant sources and multipliers, and the residual they leave.
 ///
-/// A lane whose first source is 0 is already solved: its multipliers are what the prices leave.
+/// A lane whose first source is 0 takes no step: its multipliers are what the prices leave.
 #[inline(always)]
-pub fn spread<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: &Scalars) {
+pub(super) fn spread<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: &Scalars) {
     let zero = f64x8::splat(simd, 0.0);
     let [g1, g2, _] = grid.recursion.rows().map(|g| f64x8::splat(simd, g));
     let (scale, offset) = (lanes.inverse_scale.get(simd), lanes.offset.get(simd));
@@ -112,13 +105,14 @@ pub fn spread<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: &Sca
             let y = frame.residual.get(simd) * scale;
             frame.residual.set(c + (offset - y));
             frame.source.set(q);
-            let multiplier = solved.select(m - frame.multiplier.get(simd), first);
+            let slack = m - frame.multiplier.get(simd);
+            let multiplier = solved.select(slack.max(zero), first);
             frame.multiplier.set(multiplier);
             frame.step_residual.set(zero);
             frame.step_source.set(zero);
             frame.step_multiplier.set(zero);
             if K::BOX {
-                grid.uppers[t].multiplier.set(solved.select(zero, multiplier));
+                grid.uppers[t].multiplier.set(solved.select((zero - slack).max(zero), first));
                 grid.uppers[t].step.set(zero);
             }
         }

@@ -115,17 +115,17 @@ impl Call {
                 fit: rows.as_mut().map(|(a, b)| (a.as_array_mut(), b.as_array_mut())),
                 summaries: &mut summaries,
             };
-            self.solve(py, traces.as_array(), output)?;
+            self.solve(py, &traces.as_array(), output)?;
         }
         Ok((activity.into_any(), fit, columns(py, &summaries)))
     }
 
     /// Solves without the interpreter, which is asked for signals and shown progress in between.
-    fn solve<'a, I: Sample, O: Sample>(
+    fn solve<I: Sample, O: Sample>(
         &self,
         py: Python<'_>,
-        traces: ArrayView2<'a, I>,
-        output: Output<'a, O>,
+        traces: &ArrayView2<'_, I>,
+        output: Output<'_, O>,
     ) -> PyResult<()> {
         let n_cells = traces.nrows();
         let mut shown = 0;

@@ -16,21 +16,22 @@ if TYPE_CHECKING:
     from calab_core import *  # noqa: F403
     from calab_io import *  # noqa: F403
     from calab_sim import *  # noqa: F403
-    from calab_solver import noise_level as noise_level
 
     __version__: str
 
 __all__ = [*HOME, "versions"]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return versions()["calab"]
-    if name not in HOME:
-        raise AttributeError(f"module 'calab' has no attribute {name!r}")
-    value = getattr(import_module(HOME[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+    # Hidden from type checkers, which would take any misspelt name for an existing one.
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return versions()["calab"]
+        if name not in HOME:
+            raise AttributeError(f"module 'calab' has no attribute {name!r}")
+        value = getattr(import_module(HOME[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -106,7 +106,7 @@ def _draw_kernel(axes: Axes, demo: Demo) -> None:
 
 def _draw_scores(axes: Axes, demo: Demo) -> None:
     scores = demo.rate_correlation[np.isfinite(demo.rate_correlation)]
-    lowest = min(0.0, *scores) if scores.size else 0.0
+    lowest = np.floor(10 * scores.min(initial=0.9)) / 10
     axes.hist(scores, bins=np.linspace(lowest, 1, 26).tolist(), color=_INFERRED)
     if scores.size:
         median = float(np.median(scores))

@@ -7,7 +7,7 @@ __all__ = ["HOME"]
 _NAMES = {
     "calab_core": """
         DeconvolutionDetails DeconvolutionResult bandpass_filter build_kernel compute_lipschitz
-        compute_upsample_factor run_deconvolution run_deconvolution_full tau_to_ar2
+        compute_upsample_factor noise_level run_deconvolution run_deconvolution_full tau_to_ar2
     """,
     "calab_io": """
         deconvolve_from_export load_export_params load_tuning_data read_csv read_npy read_traces
@@ -18,7 +18,6 @@ _NAMES = {
         PoissonConfig RandomWalkDrift SaturationConfig SimulationConfig SimulationResult
         SinusoidalDrift SpikeModel presets simulate
     """,
-    "calab_solver": "noise_level",
 }
 
 HOME: dict[str, str] = {name: home for home, names in _NAMES.items() for name in names.split()}

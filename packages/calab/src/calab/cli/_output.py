@@ -66,13 +66,15 @@ def _claim_folder(folder: Path, make_folder: bool) -> None:
 
 
 @contextmanager
-def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress | None]:
+def progress_bar(label: str, n_cells: int, *, quiet: bool) -> Iterator[Progress | None]:
     """Show how many cells are done, on a terminal only.
 
     Parameters
     ----------
     label : str
         What is being done.
+    n_cells : int
+        How many cells there are.
     quiet : bool
         Show nothing even on a terminal.
 
@@ -89,8 +91,10 @@ def progress_bar(label: str, *, quiet: bool) -> Iterator[Progress | None]:
 
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
+        task = bar.add_task(label, total=n_cells)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+        # The solver reports now and then, and a short solve may end in between.
+        bar.update(task, completed=n_cells)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

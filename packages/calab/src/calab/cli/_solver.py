@@ -70,13 +70,15 @@ Dtype = Annotated[
 ]
 
 
-def parse_lam(text: str | None) -> float | Literal["auto"]:
+def parse_lam(text: str | None, *, boxed: bool) -> float | Literal["auto"]:
     """Read a sparsity weight.
 
     Parameters
     ----------
     text : str or None
-        A number or `auto`, which is also what None means.
+        A number or `auto`; None for what suits the constraint.
+    boxed : bool
+        The activity is constrained to a box, which has no weight that could be chosen.
 
     Returns
     -------
@@ -87,6 +89,8 @@ def parse_lam(text: str | None) -> float | Literal["auto"]:
     BadInput
         If it is neither.
     """
+    if text is None and boxed:
+        return 0.0
     if text is None or text == "auto":
         return "auto"
     try:

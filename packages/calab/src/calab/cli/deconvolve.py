@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._errors import BadInput, user_input
+from ._errors import BadInput, complain, user_input
 from ._input import Recording, read_recording
 from ._options import File, Force, Fs, Json, SkipRows, Transpose
 from ._output import claim_outputs, print_json, print_pairs, progress_bar
@@ -97,6 +97,9 @@ def deconvolve(
         print_json(summary)
     else:
         print_pairs(_shown(summary))
+    open_cells = summary["cells"] - summary["converged"]
+    if open_cells:
+        complain(f"warning: {open_cells} of {summary['cells']} cells have no certificate")
 
 
 def _check_source(params: Path | None, kernel: dict[str, Any]) -> None:
@@ -127,8 +130,10 @@ def _solve(
     with user_input():
         from calab_io import deconvolve_from_export, load_export_params
 
-        settings = load_export_params(params) if params else _settings(kernel, recording.fs)
-    with user_input(), progress_bar("deconvolving", quiet=quiet) as progress:
+        boxed = options.get("constraint") == "box01"
+        settings = load_export_params(params) if params else _settings(kernel, recording.fs, boxed)
+    n_cells = len(recording.traces)
+    with user_input(), progress_bar("deconvolving", n_cells, quiet=quiet) as progress:
         from calab_core import run_deconvolution_full
 
         start = time.perf_counter()
@@ -144,7 +149,7 @@ def _solve(
     return result, settings, time.perf_counter() - start
 
 
-def _settings(kernel: dict[str, Any], recorded_fs: float | None) -> dict[str, Any]:
+def _settings(kernel: dict[str, Any], recorded_fs: float | None, boxed: bool) -> dict[str, Any]:
     fs = recorded_fs if kernel["--fs"] is None else kernel["--fs"]
     if fs is None:
         raise BadInput("give the sampling rate with --fs HZ")
@@ -152,7 +157,7 @@ def _settings(kernel: dict[str, Any], recorded_fs: float | None) -> dict[str, An
         "tau_rise": kernel["--tau-rise"],
         "tau_decay": kernel["--tau-decay"],
         "fs": fs,
-        "lambda_": parse_lam(kernel["--lam"]),
+        "lambda_": parse_lam(kernel["--lam"], boxed=boxed),
     }
 
 

@@ -49,7 +49,7 @@ def demo(
     files = [out / name for name in _FILES if figure or name != "figure.png"]
     claim_outputs(files, force=force, make_folder=True)
     config = simulation_config(preset, cells=cells, frames=frames, fs=fs, seed=seed)
-    with user_input(), progress_bar("deconvolving", quiet=json) as progress:
+    with user_input(), progress_bar("deconvolving", cells, quiet=json) as progress:
         from calab._demo import run_demo
 
         outcome = run_demo(config, progress)

@@ -1,0 +1,95 @@
+"""What every function asks of its scalar arguments."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["as_choice", "as_count", "as_number"]
+
+
+def as_choice(name: str, value: str, options: tuple[str, ...]) -> str:
+    """Accept one of the options.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument, for the message.
+    value : str
+        What came.
+    options : tuple of str
+        What is accepted.
+
+    Returns
+    -------
+    str
+        The option.
+
+    Raises
+    ------
+    TypeError
+        If it is not a string.
+    ValueError
+        If it is another string.
+    """
+    if isinstance(value, str) and value in options:
+        return value
+    expected = " or ".join(map(repr, options))
+    message = f"{name}: expected {expected}, got {value!r}"
+    raise ValueError(message) if isinstance(value, str) else TypeError(message)
+
+
+def as_number(name: str, value: float) -> float:
+    """Accept a real number, also as a NumPy scalar or an array without axes.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument, for the message.
+    value : float
+        What came; neither text nor a boolean.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    """
+    array = None if isinstance(value, list | tuple) else np.asarray(value)
+    if array is None or array.ndim or array.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: expected a number, got {value!r}")
+    return float(array)
+
+
+def as_count(name: str, value: int, least: int) -> int:
+    """Accept a whole number that is not too small.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument, for the message.
+    value : int
+        What came.
+    least : int
+        Smallest value that is accepted.
+
+    Returns
+    -------
+    int
+        The number, or the largest one that the compiled functions take.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number.
+    ValueError
+        If it is below `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name}: expected a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name}: expected at least {least}, got {value}")
+    return min(int(value), 2**31 - 1)
