@@ -104,10 +104,12 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Time the solver alone (criterion) and through Python (pytest-benchmark)."""
+    """Time everything; ``-- --peers PYTHON`` adds the packages that an interpreter has."""
     sync(session, "--group=test", "--group=bench")
     session.run("cargo", "bench", "--workspace", external=True)
-    session.run("pytest", "benchmarks", "--benchmark-only", *session.posargs)
+    session.run("pytest", "benchmarks", "--benchmark-only")
+    for script in ("simulate", "deconvolution"):
+        session.run("python", f"benchmarks/{script}.py", *session.posargs)
 
 
 @nox.session(default=False)

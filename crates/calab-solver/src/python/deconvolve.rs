@@ -155,7 +155,7 @@ fn columns<'py>(py: Python<'py>, cells: &[Summary]) -> Columns<'py> {
     (
         real(|cell| cell.baseline),
         real(|cell| cell.offset),
-        PyArray1::from_iter(py, cells.iter().map(|cell| cell.iterations as i64)),
+        PyArray1::from_iter(py, cells.iter().map(|cell| cell.iterations.cast_signed() as i64)),
         PyArray1::from_iter(py, cells.iter().map(|cell| cell.converged)),
         real(|cell| cell.gap),
         real(|cell| cell.objective),
