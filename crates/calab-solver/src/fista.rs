@@ -18,7 +18,7 @@ use crate::ar2::Ar2;
 use crate::certificate::{Certificate, Problem, certify};
 use crate::error::SolverError;
 use crate::interior::{Recursion, Settings};
-use crate::kernel::build_kernel;
+use crate::kernel::{LIPSCHITZ_FLOOR, build_kernel};
 
 /// Iterations between two evaluations of the gap.
 const CHECK_EVERY: usize = 10;
@@ -108,7 +108,7 @@ impl Fista {
         self.reset(trace.len());
         let lam = if self.settings.boxed { 0.0 } else { lam };
         let step = 1.0 / self.operator.lipschitz();
-        let shift = lam * self.operator.dc_gain() * step;
+        let shift = lam * self.settings.ar2.dc_gain * step;
         let ceiling = if self.settings.boxed { 1.0 } else { f64::INFINITY };
         let mut offset = 0.0;
         let mut pace = 1.0_f64;
@@ -242,7 +242,8 @@ enum Operator {
         buffer: Vec<f64>,
         product: Vec<Complex<f64>>,
         scratch: Vec<Complex<f64>>,
-        dc_gain: f64,
+        /// Of the kernel as far as the traces reach.
+        sum: f64,
     },
 }
 
@@ -262,20 +263,16 @@ impl Operator {
         for bin in &mut spectrum {
             *bin /= size as f64;
         }
-        let (product, dc_gain) = (spectrum.clone(), kernel.iter().sum());
-        Self::Fft { forward, inverse, spectrum, buffer, product, scratch, dc_gain }
+        let (product, sum) = (spectrum.clone(), kernel.iter().sum());
+        Self::Fft { forward, inverse, spectrum, buffer, product, scratch, sum }
     }
 
-    fn dc_gain(&self) -> f64 {
-        match self {
-            Self::Banded(ar2) => ar2.dc_gain,
-            Self::Fft { dc_gain, .. } => *dc_gain,
-        }
-    }
-
-    /// The gain of a non-negative kernel is largest at zero frequency.
+    /// The gain of a non-negative kernel is largest at zero frequency, where it is the kernel's sum.
     fn lipschitz(&self) -> f64 {
-        (self.dc_gain() * self.dc_gain()).max(1e-10)
+        match self {
+            Self::Banded(ar2) => ar2.lipschitz(),
+            Self::Fft { sum, .. } => (sum * sum).max(LIPSCHITZ_FLOOR),
+        }
     }
 
     fn forward(&mut self, source: &[f64], segments: &[(usize, usize)], calcium: &mut [f64]) {
