@@ -66,10 +66,11 @@ def run_peer(
         return None
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in.npz"), Path(folder, "out.npz")
-        arrays = {f"trace_{i}": trace for i, trace in enumerate(traces)}
+        arrays: dict[str, Any] = {f"trace_{i}": trace for i, trace in enumerate(traces)}
         written = json.dumps([dict(given) for given in options])
         np.savez(source, options=np.array(written), **arrays)
-        command = [python, str(WORKER), method, str(source), str(target)]
+        # Isolated: with our PYTHONPATH the peers' interpreter would import our calab.
+        command = [python, "-I", str(WORKER), method, str(source), str(target)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == ABSENT:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from _problem import Array, Problem
@@ -25,9 +26,8 @@ def over_cells(base: Array, counts: Sequence[int], problem: Problem, lam: float)
     costs = {}
     for count in counts:
         batch = np.resize(base, (count, base.shape[1]))
-        arguments = (batch, *problem.kernel_arguments, lam)
-        costs[count] = repeated(lambda given=arguments: run_deconvolution(*given), 1.0).least
-        costs[count] *= 1e3 / count
+        work = partial(run_deconvolution, batch, *problem.kernel_arguments, lam)
+        costs[count] = 1e3 * repeated(work, 1.0).least / count
     low, high = min(costs.values()), max(costs.values())
     note = ", ".join(f"{count}: {cost:.3g}" for count, cost in costs.items())
     what = f"cost over cells, {base.shape[1]:,} frames: highest beside lowest"
@@ -40,9 +40,9 @@ def over_frames(base: Array, counts: Sequence[int], problem: Problem, lam: float
     for count in counts:
         traces = np.ascontiguousarray(base[:, :count])
         arguments = (traces, *problem.kernel_arguments, lam)
-        options = {"baseline_mode": "none"}
-        least = repeated(lambda given=arguments: run_deconvolution(*given, **options), 1.0).least
-        iterations = float(np.mean(run_deconvolution_full(*arguments, **options).iterations))
+        least = repeated(partial(run_deconvolution, *arguments, baseline_mode="none"), 1.0).least
+        result = run_deconvolution_full(*arguments, baseline_mode="none")
+        iterations = float(np.mean(result.iterations))
         costs[count] = least * 1e6 / traces.size
         workspace = iterations * PASSES * BYTES_PER_FRAME * traces.size / least
         notes.append(
@@ -59,12 +59,11 @@ def over_frames(base: Array, counts: Sequence[int], problem: Problem, lam: float
 def baseline(traces: Array, problem: Problem) -> Figure:
     """Time the sliding quantile alone."""
     fs, _, tau_decay = problem.kernel_arguments
-    costs = []
-    for mode in ("causal", "centered"):
-        work = repeated(lambda mode=mode: rolling_baseline(traces, fs, tau_decay, mode=mode), 1.0)
-        costs.append(work.least * 1e3 / len(traces))
-    note = f"centred {costs[1]:.2f} ms; the bound is the ratio to 1 ms"
-    return Figure("rolling baseline", costs[0], 1.0, costs[0], 1.0, False, "ms/cell", note)
+    quantile = partial(rolling_baseline, traces, fs, tau_decay)
+    causal = 1e3 * repeated(quantile, 1.0).least / len(traces)
+    centred = 1e3 * repeated(partial(quantile, mode="centered"), 1.0).least / len(traces)
+    note = f"one thread; centred, with the noise level, {centred:.2f} ms; beside: the bound"
+    return Figure("rolling baseline", causal, 1.0, causal, 1.0, False, "ms/cell", note)
 
 
 def importing(peers: str | None, rounds: int) -> Figure:
@@ -76,5 +75,8 @@ def importing(peers: str | None, rounds: int) -> Figure:
             theirs.append(first_use(peers))
     seconds = statistics.median(mine)
     beside = statistics.median(theirs) if theirs else None
-    what, note = "import calab and first use", "the bound is the ratio to 0.15 s; beside: calab 0.3.0"
+    what, note = (
+        "import calab and first use",
+        "the bound is the ratio to 0.15 s; beside: calab 0.3.0",
+    )
     return Figure(what, seconds, beside, seconds / 0.15, 1.0, False, "s", note)

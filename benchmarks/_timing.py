@@ -82,7 +82,7 @@ print(time.perf_counter() - start)
 
 def first_use(python: str) -> float:
     """Import calab in a fresh process that has numpy, deconvolve 1,000 frames; seconds of it."""
-    command = [python, "-c", FIRST_USE]
+    command = [python, "-I", "-c", FIRST_USE]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout)
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from _peers import Outcome, run_peer
@@ -65,7 +65,7 @@ class Bench:
     peers: str | None
     rounds: int
 
-    def ours(self, traces: Array, lam: float | str) -> Callable[[], object]:
+    def ours(self, traces: Array, lam: float | Literal["auto"]) -> Callable[[], object]:
         """Return the call that is timed."""
         return lambda: run_deconvolution(traces, *self.problem.kernel_arguments, lam)
 

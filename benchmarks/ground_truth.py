@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 from _peers import run_peer
 from _scores import Array, Score, lag_profile, overall, score_data_set, smoothed
-from calab_solver import deconvolve
+from calab import run_deconvolution
 
 SIGMAS = (0.2, 0.05)
 #: Rise and decay in seconds, the same for every method; not fitted to this data.
@@ -83,9 +83,9 @@ def ours(lam: float | Literal["auto"], baseline: Literal["causal", "centered"]) 
         found, start = [], time.perf_counter()
         for segment in segments:
             rates = (segment.fs, *segment.time_constants)
-            trace = segment.trace[np.newaxis]
-            result = deconvolve(trace, *rates, lam, baseline_mode=baseline, n_threads=1)
-            found.append(result.activity[0])
+            trace = segment.trace
+            activity = run_deconvolution(trace, *rates, lam, baseline_mode=baseline, n_threads=1)
+            found.append(activity)
         return found, time.perf_counter() - start
 
     return infer

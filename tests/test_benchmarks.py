@@ -53,7 +53,11 @@ def test_ground_truth_finds_simulated_spikes(tmp_path, data):
     for row in done:
         assert row["as_is"] <= row["best"] + 1e-12
         # True time constants and a signal ten times the noise: 0.9 leaves room for the seed.
-        if row["method"].startswith("calab ") and row["sigma"] == 0.2 and "0.3.0" not in row["method"]:
+        if (
+            row["method"].startswith("calab ")
+            and row["sigma"] == 0.2
+            and "0.3.0" not in row["method"]
+        ):
             assert row["as_is"] > 0.9, row
     assert {row["method"] for row in rows if not row["run"]} >= {"calab 0.3.0, lam 0"}
     assert "not run" in printed

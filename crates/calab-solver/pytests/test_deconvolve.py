@@ -243,3 +243,25 @@ def test_drop_outs_of_every_length_are_bridged():
         # The squared error of the fit is at most twice the gap, plus the pull of lam.
         np.testing.assert_allclose(found.reconvolution, trace, atol=1e-3)
         assert found.activity[0, 0] == pytest.approx(1.0, abs=2e-2)
+
+
+@pytest.mark.parametrize("taus", [(0.001, 0.002), (0.02, 0.4), (0.59, 0.6), (1.5, 3.0)])
+@pytest.mark.parametrize("lam", [0.0, 0.1, "auto"])
+def test_a_dead_cell_is_certified(taus, lam):
+    for n_frames in (1, 2, 17, 300):
+        traces = np.full((2, n_frames), 3.0)
+        traces[1, 1::3] = np.nan
+        for baseline_mode in ("causal", "centered", "constant"):
+            found = deconvolve(traces, FS, *taus, lam, baseline_mode=baseline_mode)
+            np.testing.assert_array_equal(found.activity, 0.0)
+            np.testing.assert_array_equal(found.gap, 0.0)
+            assert found.converged.all()
+
+
+def test_the_automatic_weight_is_certified():
+    # Whole numbers around zero: many ties, few recorded values, short traces.
+    for taus in ((0.001, 0.3), (0.1, 0.6), (0.59, 0.6)):
+        for baseline_mode in ("causal", "centered", "constant"):
+            traces = np.round(2 * np.random.default_rng(6).standard_normal((1000, 300)))
+            found = deconvolve(traces, FS, *taus, "auto", baseline_mode=baseline_mode)
+            assert found.converged.all()

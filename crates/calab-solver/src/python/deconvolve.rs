@@ -131,6 +131,10 @@ impl Call {
         let mut shown = 0;
         let mut raised = None;
         let mut monitor = |done: usize| {
+            // Threads that are still leaving must not clear what was raised.
+            if raised.is_some() {
+                return false;
+            }
             let told = Python::attach(|py| {
                 py.check_signals()?;
                 if let Some(progress) = &self.progress
