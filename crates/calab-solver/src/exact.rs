@@ -22,7 +22,7 @@ const HALO: f64 = 10.0;
 const WINDOW: usize = 4096;
 /// The core of a window is at least this many halos long.
 const CORE: usize = 6;
-/// Share of the tolerance that the windows use up; the seams may use the rest.
+/// Share of the tolerance that the iterations use up; seams and rounding may use the rest.
 const SHARE: f64 = 0.5;
 /// With gaps, `lam = 0` means the limit from above: this share of the least `lam` without activity.
 const LEAST_SPARSITY: f64 = 1e-6;
@@ -137,7 +137,8 @@ impl Exact {
         if !self.settings.offset {
             open = self.solve_windows(&cells, interrupted, sink)?;
         }
-        open = self.solve_whole(&cells, &open, self.settings.tol, false, interrupted, sink)?;
+        let tol = SHARE * self.settings.tol;
+        open = self.solve_whole(&cells, &open, tol, false, interrupted, sink)?;
         let stricter = 1e-2 * self.settings.tol;
         self.solve_whole(&cells, &open, stricter, true, interrupted, sink)?;
         Ok(())

@@ -181,6 +181,9 @@ impl Fista {
         let recursion = Recursion::new(&ar2);
         let m = lam / recursion.drift();
         for &(start, end) in &self.settings.segments {
+            // What no later frame observes is worth nothing; transforms leave their rounding there.
+            let unseen = trace[start..end].iter().rev().take_while(|y| y.is_nan()).count();
+            self.activity[(end - unseen).saturating_sub(1).max(start)..end].fill(0.0);
             ar2.forward(&self.activity[start..end], &mut self.calcium[start..end]);
         }
         *offset = best_offset(trace, &self.calcium, floor);
