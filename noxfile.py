@@ -83,7 +83,9 @@ def dist(session: nox.Session) -> None:
     build = ("uv", "build", "--quiet", "--all-packages", "--no-sources", f"--out-dir={out}")
     session.run(*build, external=True)
     # Files, never names: the public index has another `calab`.
-    session.install("--group=test", *(str(wheel) for wheel in sorted(out.glob("*.whl"))))
+    wheels = [str(wheel) for wheel in out.glob("*.whl")]
+    extras = [f"{wheel}[plot]" for wheel in wheels if Path(wheel).name.startswith("calab-")]
+    session.install("--group=test", *wheels, *extras)
     session.run("uv", "pip", "check", external=True)
     session.run("pytest", "-m", "installed", *session.posargs)
 
