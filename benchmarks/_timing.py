@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from _tables import markdown
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,13 @@ class Figure:
 def table(figures: Sequence[Figure]) -> str:
     """Lay the figures out as a Markdown table."""
     head = ["what", "ours", "beside", "unit", "ratio", "required", "verdict", "note"]
-    lines = [head, ["---"] * len(head)]
+    lines = [head]
     for figure in figures:
         sign = ">=" if figure.at_least else "<="
         bound = "" if figure.required is None else f"{sign} {figure.required:g}"
         numbers = [_short(figure.ours), _short(figure.theirs), figure.unit, _short(figure.ratio)]
         lines.append([figure.what, *numbers, bound, figure.verdict, figure.note])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown(lines)
 
 
 def _short(value: float | None) -> str:
