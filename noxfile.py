@@ -57,7 +57,7 @@ def types(session: nox.Session) -> None:
     sync(session, "--group=types")
     session.run("mypy")
     allowlist = f"--allowlist={SOLVER / 'stubtest-allowlist.txt'}"
-    session.run("python", "-m", "mypy.stubtest", "--concise", "calab_solver", allowlist)
+    session.run("python", "-m", "mypy.stubtest", "--concise", "calab_solver._native", allowlist)
 
 
 @nox.session(python=False)

@@ -14,7 +14,7 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 ///
 /// Each thread makes one worker and takes the next job when it has done one; a job returns how much
 /// it adds to the progress. The calling thread asks `monitor`, with the progress so far, at least every
-/// 50 ms; once it answers `false` the flag that jobs are given is set and no further job starts.
+/// 50 ms and at the end; once it answers `false` the flag that jobs are given is set and no further job starts.
 /// What a job computes must not depend on the worker, so that the number of threads changes nothing.
 ///
 /// # Errors
@@ -72,7 +72,12 @@ pub fn run<J: Send, W>(
         }
     });
     let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-    failure.map_or(Ok(()), Err)
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    // Short jobs can all be over before the first heartbeat; the end is always told.
+    monitor(progress.load(Ordering::Relaxed));
+    Ok(())
 }
 
 /// As many threads as asked for, or as the process may use, but no more than there are jobs.

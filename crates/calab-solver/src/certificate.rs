@@ -57,29 +57,29 @@ impl Certificate {
 
 /// Zeroes the sources whose removal lowers the objective; that makes the answer sparse.
 ///
-/// Without `q` the objective changes by `-z q + ½ |k|² q²`, with `k` the calcium of one unit of source.
-pub fn clean(recursion: Recursion, sources: &mut [f64], multipliers: &[f64]) {
-    let energy = recursion.energy();
-    for (q, z) in sources.iter_mut().zip(multipliers) {
-        if *z > energy * *q {
+/// Without `q` the objective changes by `-(m - price) q + ½ |k|² q²`, with `k` the calcium of one unit
+/// of source.
+pub fn clean(problem: &Problem<'_>, sources: &mut [f64], prices: &[f64]) {
+    let energy = problem.recursion.energy();
+    for (q, price) in sources.iter_mut().zip(prices) {
+        if problem.m - price > energy * *q {
             *q = 0.0;
         }
     }
 }
 
-/// Judges `sources`, given multipliers `z` of the lower and, where there is one, of the upper bound.
+/// Judges `sources`, given a price `K'u` of each; what exceeds `m` is cut unless there is an upper bound.
 ///
 /// `sources[t]` reaches frame `t`; the first entry of a segment is ignored. `calcium` receives `K q`.
 #[must_use]
 pub fn certify(
     problem: &Problem<'_>,
     sources: &[f64],
-    multipliers: &[f64],
-    upper: &[f64],
+    prices: &[f64],
     calcium: &mut [f64],
 ) -> Certificate {
     let primal = evaluate(problem, sources, calcium);
-    let dual = bound(problem, sources, multipliers, upper, calcium);
+    let dual = bound(problem, sources, prices, calcium);
     let shrink = if problem.bound.is_finite() || dual.highest <= problem.m {
         0.0
     } else {
@@ -88,11 +88,10 @@ pub fn certify(
     let distance = dual.distance - 2.0 * shrink * dual.projection + shrink * shrink * dual.norm;
     // Before a segment's first source `u` is free and takes the value that costs nothing.
     let total = (1.0 - shrink) * dual.total - primal.starts;
-    Certificate {
-        gap: dual.slack + shrink * dual.value + 0.5 * distance + primal.offset_gap(problem, total),
-        objective: 0.5 * primal.squares + problem.m * primal.sources,
-        power: primal.power,
-    }
+    let objective = 0.5 * primal.squares + problem.m * primal.sources;
+    let gap = dual.slack + shrink * dual.value + 0.5 * distance + primal.offset_gap(problem, total);
+    // No objective is below 0, so that of 0 is optimal, whatever rounding leaves of the gap.
+    Certificate { gap: gap.min(objective), objective, power: primal.power }
 }
 
 #[derive(Default)]
@@ -155,13 +154,7 @@ struct Dual {
     highest: f64,
 }
 
-fn bound(
-    problem: &Problem<'_>,
-    sources: &[f64],
-    multipliers: &[f64],
-    upper: &[f64],
-    calcium: &[f64],
-) -> Dual {
+fn bound(problem: &Problem<'_>, sources: &[f64], prices: &[f64], calcium: &[f64]) -> Dual {
     let [g1, g2, _] = problem.recursion.rows();
     let boxed = problem.bound.is_finite();
     let gaps = problem.trace.iter().any(|y| y.is_nan());
@@ -169,7 +162,7 @@ fn bound(
     for &(start, end) in problem.segments {
         let (mut v1, mut v2, mut k1, mut k2) = (0.0, 0.0, 0.0, 0.0);
         for t in (start + 1..end).rev() {
-            let wanted = problem.m - multipliers[t] + if boxed { upper[t] } else { 0.0 };
+            let wanted = if boxed { prices[t] } else { prices[t].min(problem.m) };
             let (mut price, mut u) = (wanted, wanted - g1 * v1 - g2 * v2);
             (v2, v1) = (v1, wanted);
             let y = problem.trace[t];

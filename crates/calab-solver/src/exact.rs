@@ -57,8 +57,7 @@ pub struct Solution {
     pub certificate: Certificate,
     /// Whether the proof meets the tolerance.
     pub converged: bool,
-    multipliers: Vec<f64>,
-    upper: Vec<f64>,
+    prices: Vec<f64>,
 }
 
 /// Where a trace is cut.
@@ -179,7 +178,7 @@ impl Exact {
         let mut solutions = std::mem::take(&mut self.solutions);
         solutions.resize_with(cells.len(), Solution::default);
         for (cell, solution) in cells.iter().zip(&mut solutions) {
-            solution.reset(cell.trace.len(), self.settings.boxed);
+            solution.reset(cell.trace.len());
         }
         for segment in self.settings.segments.clone() {
             self.solve_segment(segment, cells, &mut solutions, interrupted)?;
@@ -259,7 +258,7 @@ impl Exact {
             let outcomes = self.block.solve(self.level, &settings, &tasks, interrupted)?;
             for (lane, (outcome, &i)) in outcomes.iter().zip(open).enumerate() {
                 let frames = cells[i].trace.len();
-                solution.reset(frames, settings.boxed);
+                solution.reset(frames);
                 solution.take(&self.block, lane, outcome, 0, (0, frames));
                 solution.prove(&cells[i], &self.settings);
                 let exhausted = last || solution.iterations >= settings.max_iters;
@@ -298,29 +297,25 @@ impl Default for Solution {
             iterations: 0,
             certificate: Certificate { gap: 0.0, objective: 0.0, power: 0.0 },
             converged: false,
-            multipliers: Vec::new(),
-            upper: Vec::new(),
+            prices: Vec::new(),
         }
     }
 }
 
 impl Solution {
-    fn reset(&mut self, frames: usize, boxed: bool) {
+    fn reset(&mut self, frames: usize) {
         self.iterations = 0;
         self.converged = false;
         self.sources.resize(frames, 0.0);
         self.calcium.resize(frames, 0.0);
-        self.multipliers.resize(frames, 0.0);
-        self.upper.resize(if boxed { frames } else { 0 }, 0.0);
+        self.prices.resize(frames, 0.0);
     }
 
     fn take(&mut self, block: &Block, lane: usize, outcome: &Outcome, from: usize, into: Range) {
         let range = into.0..into.1;
-        let upper = if self.upper.is_empty() { 0..0 } else { range.clone() };
         let reading = Reading {
             sources: &mut self.sources[range.clone()],
-            multipliers: &mut self.multipliers[range.clone()],
-            upper: &mut self.upper[upper],
+            prices: &mut self.prices[range.clone()],
         };
         block.read(lane, outcome, from..from + range.len(), reading);
         self.iterations = self.iterations.max(outcome.iterations);
@@ -330,7 +325,6 @@ impl Solution {
 
     fn prove(&mut self, cell: &Cell<'_>, settings: &Settings) {
         let recursion = Recursion::new(&settings.ar2);
-        clean(recursion, &mut self.sources, &self.multipliers);
         forget(cell.trace, &settings.segments, &mut self.sources);
         let problem = Problem {
             trace: cell.trace,
@@ -341,8 +335,8 @@ impl Solution {
             offset: self.offset,
             floor: cell.offset_floor,
         };
-        let certificate =
-            certify(&problem, &self.sources, &self.multipliers, &self.upper, &mut self.calcium);
+        clean(&problem, &mut self.sources, &self.prices);
+        let certificate = certify(&problem, &self.sources, &self.prices, &mut self.calcium);
         // `max_iters = 0` asks for nothing, so nothing is claimed.
         self.converged = settings.max_iters > 0 && certificate.holds(settings.tol);
         self.certificate = certificate;

@@ -18,7 +18,7 @@ use crate::ar2::Ar2;
 use crate::certificate::{Certificate, Problem, certify};
 use crate::error::SolverError;
 use crate::interior::{Recursion, Settings};
-use crate::kernel::build_kernel;
+use crate::kernel::{LIPSCHITZ_FLOOR, build_kernel};
 
 /// Iterations between two evaluations of the gap.
 const CHECK_EVERY: usize = 10;
@@ -39,8 +39,7 @@ pub struct Fista {
     residual: Vec<f64>,
     gradient: Vec<f64>,
     extrapolated: Vec<f64>,
-    multipliers: Vec<f64>,
-    upper: Vec<f64>,
+    prices: Vec<f64>,
     delayed: Vec<f64>,
     /// The activity `s`.
     pub activity: Vec<f64>,
@@ -85,8 +84,7 @@ impl Fista {
             residual: Vec::new(),
             gradient: Vec::new(),
             extrapolated: Vec::new(),
-            multipliers: Vec::new(),
-            upper: Vec::new(),
+            prices: Vec::new(),
             delayed: Vec::new(),
             activity: Vec::new(),
             calcium: Vec::new(),
@@ -108,7 +106,7 @@ impl Fista {
         self.reset(trace.len());
         let lam = if self.settings.boxed { 0.0 } else { lam };
         let step = 1.0 / self.operator.lipschitz();
-        let shift = lam * self.operator.dc_gain() * step;
+        let shift = lam * self.settings.ar2.dc_gain * step;
         let ceiling = if self.settings.boxed { 1.0 } else { f64::INFINITY };
         let mut offset = 0.0;
         let mut pace = 1.0_f64;
@@ -132,9 +130,8 @@ impl Fista {
     }
 
     fn reset(&mut self, frames: usize) {
-        let (boxed, segments) = (self.settings.boxed, &self.settings.segments);
-        debug_assert_eq!(segments.last().map_or(0, |&(_, end)| end), frames);
-        for row in [&mut self.residual, &mut self.gradient, &mut self.multipliers] {
+        debug_assert_eq!(self.settings.segments.last().map_or(0, |&(_, end)| end), frames);
+        for row in [&mut self.residual, &mut self.gradient, &mut self.prices] {
             row.resize(frames, 0.0);
         }
         for row in
@@ -143,7 +140,6 @@ impl Fista {
             row.clear();
             row.resize(frames, 0.0);
         }
-        self.upper.resize(if boxed { frames } else { 0 }, 0.0);
     }
 
     /// The gradient at the extrapolated point.
@@ -173,7 +169,7 @@ impl Fista {
         if uphill > 0.0 { 1.0 } else { next }
     }
 
-    /// Judges `activity`; the multipliers are what its own residual leaves.
+    /// Judges `activity` at the prices that its own residual makes.
     fn prove(
         &mut self,
         trace: &[f64],
@@ -195,10 +191,7 @@ impl Fista {
             for t in (start..end).rev() {
                 let price = g1 * p1 + g2 * p2 - self.residual[t];
                 (p2, p1) = (p1, price);
-                self.multipliers[t] = (m - price).max(0.0);
-                if self.settings.boxed {
-                    self.upper[t] = (price - m).max(0.0);
-                }
+                self.prices[t] = price;
                 self.delayed[t] = if t == start { 0.0 } else { self.activity[t - 1] / ar2.peak };
             }
         }
@@ -211,7 +204,7 @@ impl Fista {
             offset: *offset,
             floor,
         };
-        certify(&problem, &self.delayed, &self.multipliers, &self.upper, &mut self.calcium)
+        certify(&problem, &self.delayed, &self.prices, &mut self.calcium)
     }
 }
 
@@ -242,7 +235,8 @@ enum Operator {
         buffer: Vec<f64>,
         product: Vec<Complex<f64>>,
         scratch: Vec<Complex<f64>>,
-        dc_gain: f64,
+        /// Of the kernel as far as the traces reach.
+        sum: f64,
     },
 }
 
@@ -262,20 +256,16 @@ impl Operator {
         for bin in &mut spectrum {
             *bin /= size as f64;
         }
-        let (product, dc_gain) = (spectrum.clone(), kernel.iter().sum());
-        Self::Fft { forward, inverse, spectrum, buffer, product, scratch, dc_gain }
+        let (product, sum) = (spectrum.clone(), kernel.iter().sum());
+        Self::Fft { forward, inverse, spectrum, buffer, product, scratch, sum }
     }
 
-    fn dc_gain(&self) -> f64 {
-        match self {
-            Self::Banded(ar2) => ar2.dc_gain,
-            Self::Fft { dc_gain, .. } => *dc_gain,
-        }
-    }
-
-    /// The gain of a non-negative kernel is largest at zero frequency.
+    /// The gain of a non-negative kernel is largest at zero frequency, where it is the kernel's sum.
     fn lipschitz(&self) -> f64 {
-        (self.dc_gain() * self.dc_gain()).max(1e-10)
+        match self {
+            Self::Banded(ar2) => ar2.lipschitz(),
+            Self::Fft { sum, .. } => (sum * sum).max(LIPSCHITZ_FLOOR),
+        }
     }
 
     fn forward(&mut self, source: &[f64], segments: &[(usize, usize)], calcium: &mut [f64]) {

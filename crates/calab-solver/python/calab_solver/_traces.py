@@ -112,15 +112,15 @@ def as_batch(
 
 
 def _as_numbers(name: str, values: ArrayLike) -> NDArray[Any]:
-    if isinstance(values, np.ma.MaskedArray):
-        # A plain view would take the values under the mask for samples.
-        values = values.astype(np.result_type(values.dtype, np.float32)).filled(np.nan)
     try:
         array = np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name}: expected rows of equal length, got {error}") from error
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
+    if isinstance(values, np.ma.MaskedArray):
+        # What lies under the mask is no sample.
+        return np.where(np.ma.getmaskarray(values), np.nan, array)
     return array
 
 

@@ -19,6 +19,8 @@ Method = Literal["exact", "fista"]
 BaselineMode = Literal["causal", "centered", "constant", "none"]
 
 _BASELINE_MODES = ("causal", "centered", "constant", "none")
+# One type for all batches, as wide as the longest rule, "no events".
+_LAM_RULE = np.dtype("U9")
 _TOLERANCE = {"exact": 1e-6, "fista": 1e-4}
 
 
@@ -97,8 +99,8 @@ def deconvolve(
 ) -> Deconvolution:
     r"""Infer the activity behind calcium traces, to a certified distance from the optimum.
 
-    Minimises :math:`\tfrac12\|W(y' - b - K s)\|^2 + \lambda G \sum s` over :math:`s \ge 0`, or, with
-    ``constraint="box01"``, the first term alone over :math:`0 \le s \le 1`. Symbols, the exact
+    Minimises :math:`\tfrac12\|W(y' - b - K s)\|^2 + \lambda G \sum s` over :math:`s \ge 0`, or,
+    with ``constraint="box01"``, the first term alone over :math:`0 \le s \le 1`. Symbols, the exact
     method, its certificate and the automatic :math:`\lambda` are explained in
     ``docs/explanation/model.md``.
 
@@ -175,6 +177,8 @@ def deconvolve(
     boxed = as_choice("constraint", constraint, ("nonneg", "box01")) == "box01"
     if progress is not None and not callable(progress):
         raise TypeError(f"progress: expected a function or None, got {progress!r}")
+    if instruction_set is not None:
+        as_choice("instruction_set", instruction_set, tuple(_native.instruction_sets()))
     weight = _weight(lam, boxed)
     batch = as_batch(
         "traces", traces, gaps=as_choice("on_nan", on_nan, ("mask", "raise")) == "mask"
@@ -216,7 +220,7 @@ def _named(answer: tuple[Any, Any, Any], method: str) -> Deconvolution:
         gap=gap,
         objective=objective,
         lam=lams,
-        lam_rule=np.array(rules, dtype=np.str_),
+        lam_rule=np.array(rules, dtype=_LAM_RULE),
         noise=noise,
         masked_fraction=masked,
         method=method,
@@ -234,7 +238,7 @@ def _without_frames(found: Deconvolution, weight: float | None) -> Deconvolution
         gap=zero.copy(),
         objective=zero.copy(),
         lam=np.full(zero.size, np.nan if weight is None else weight),
-        lam_rule=np.full(zero.size, "no events" if weight is None else "given"),
+        lam_rule=np.full(zero.size, "no events" if weight is None else "given", dtype=_LAM_RULE),
         masked_fraction=zero.copy(),
     )
 

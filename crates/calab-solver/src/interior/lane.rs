@@ -13,14 +13,16 @@ const DAMPING: f64 = 0.99;
 const FIRST_SOURCE: f64 = 2.0;
 const FIRST_MULTIPLIER: f64 = 0.01;
 const FIRST_SPARSITY: f64 = 0.3;
+/// After a step shorter than this, at least this share of the products is kept: an iterate that has
+/// come too near a corner must go back to the middle before it can go on.
+const SHORT: f64 = 0.1;
+const RECENTRE: f64 = 0.5;
 /// The sparsity is frozen once it would move by less than this share.
 const FREEZE: f64 = 0.005;
 /// Relative gap below which a prediction of the residual is worth following.
 const TRUST: f64 = 0.5;
 /// Iterations after which the sparsity is frozen where it stands.
 const PATIENCE: usize = 60;
-/// Share of the squared trace that rounding may leave when a constant is taken off.
-const ROUNDING: f64 = 1e-13;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
@@ -49,6 +51,8 @@ pub(super) struct Lane {
     power: f64,
     constant_power: f64,
     floor: Option<f64>,
+    /// The floor in the units of the trace.
+    least_offset: f64,
     offset: f64,
     offset_multiplier: f64,
     step_offset: f64,
@@ -60,6 +64,8 @@ pub(super) struct Lane {
     squares: f64,
     centre: f64,
     length: f64,
+    /// Length of the step before.
+    last: f64,
     start: (f64, f64),
     iterations: usize,
     gap: f64,
@@ -103,6 +109,7 @@ impl Lane {
             power,
             constant_power,
             floor,
+            least_offset: task.and_then(|task| task.offset_floor).unwrap_or(0.0),
             offset,
             offset_multiplier: 0.0,
             step_offset: 0.0,
@@ -114,6 +121,7 @@ impl Lane {
             squares: 0.0,
             centre: 0.0,
             length: 0.0,
+            last: 1.0,
             start: (0.0, 0.0),
             iterations: 0,
             gap: 0.0,
@@ -136,7 +144,9 @@ impl Lane {
                     self.rule = Rule::Clamp;
                 }
                 let target = target / (self.scale * self.scale);
-                if 2.0 * self.constant_power <= target.max(ROUNDING * self.power) {
+                // What rounding leaves of a flat trace is no event.
+                let rounding = self.frames * f64::EPSILON * self.power;
+                if 2.0 * self.constant_power <= target.max(rounding) {
                     self.m = high.max(price);
                     self.rule = Rule::NoEvents;
                 }
@@ -151,8 +161,9 @@ impl Lane {
                 self.rule = Rule::NoEvents;
             }
         }
-        if self.max_iters == 0 {
+        if self.state == State::Active && self.max_iters == 0 {
             self.state = State::Done;
+            self.rule = if self.frozen { self.rule } else { Rule::Clamp };
         }
         if self.state == State::Done {
             return;
@@ -229,7 +240,8 @@ impl Lane {
         let length = 1.0 / steepest;
         let left = ((1.0 - length) + length * length * second / self.products).max(0.0);
         // Mehrotra's third power leaves more to centre than these well-scaled problems need.
-        self.centre = left.powi(4) * self.products / self.pairs;
+        let share = if self.last < SHORT { left.powi(4).max(RECENTRE) } else { left.powi(4) };
+        self.centre = share * self.products / self.pairs;
         if !self.frozen {
             self.retarget(affine.squares.0[l]);
         }
@@ -281,6 +293,7 @@ impl Lane {
                 .max(-self.step_multiplier / self.offset_multiplier);
         }
         self.length = (DAMPING / steepest).min(1.0);
+        self.last = self.length;
         self.iterations += 1;
         if !self.length.is_finite() || self.length < 1e-10 {
             self.length = 0.0;
@@ -301,7 +314,9 @@ impl Lane {
         Outcome {
             lam,
             rule: self.rule,
-            offset: self.offset * self.scale,
+            // Scaling there and back rounds.
+            offset: (self.offset * self.scale).max(self.least_offset),
+            weight: if self.start.0 > 0.0 { self.m } else { 0.0 },
             scale: self.scale,
             iterations: self.iterations,
         }

@@ -114,19 +114,17 @@ impl Block {
         }
     }
 
-    /// Copies `frames` of one lane out: sources, their multipliers, and those of the upper bound.
-    ///
-    /// `upper` may be empty where there is no upper bound.
+    /// Copies `frames` of one lane out: sources and their prices.
     pub fn read(&self, lane: usize, outcome: &Outcome, frames: Range<usize>, into: Reading<'_>) {
-        let scale = outcome.scale;
-        let parts = into.sources.iter_mut().zip(into.multipliers).zip(&self.frames[frames.clone()]);
-        for ((q, z), frame) in parts {
+        let (scale, weight) = (outcome.scale, outcome.weight);
+        let parts = into.sources.iter_mut().zip(&mut *into.prices);
+        for ((q, price), frame) in parts.zip(&self.frames[frames.clone()]) {
             *q = frame.source.0[lane] * scale;
-            *z = frame.multiplier.0[lane] * scale;
+            *price = (weight - frame.multiplier.0[lane]) * scale;
         }
-        if !into.upper.is_empty() {
-            for (w, upper) in into.upper.iter_mut().zip(&self.uppers[frames]) {
-                *w = upper.multiplier.0[lane] * scale;
+        if !self.uppers.is_empty() {
+            for (price, upper) in into.prices.iter_mut().zip(&self.uppers[frames]) {
+                *price += upper.multiplier.0[lane] * scale;
             }
         }
     }
@@ -136,10 +134,8 @@ impl Block {
 pub struct Reading<'a> {
     /// The source that reaches each frame.
     pub sources: &'a mut [f64],
-    /// The multiplier of each source.
-    pub multipliers: &'a mut [f64],
-    /// The multiplier of each source's upper bound.
-    pub upper: &'a mut [f64],
+    /// What a unit of each source is worth: its weight less the multipliers of its bounds.
+    pub prices: &'a mut [f64],
 }
 
 struct Run<'a> {

@@ -108,6 +108,8 @@ pub struct Outcome {
     pub rule: Rule,
     /// The constant offset `b`.
     pub offset: f64,
+    /// What the lane's multipliers are subtracted from to give prices.
+    pub weight: f64,
     /// What the sources and multipliers of the lane are multiplied with.
     pub scale: f64,
     /// Interior-point iterations.

@@ -87,14 +87,14 @@ pub(super) fn highest_price<S: Simd, K: Shape>(
 
 /// Sets the first iterate: constant sources and multipliers, and the residual they leave.
 ///
-/// A lane whose first source is 0 takes no step: its multipliers are what the prices leave.
+/// A lane whose first source is 0 takes no step and keeps its prices, with the other sign.
 #[inline(always)]
 pub(super) fn spread<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lanes: &Scalars) {
     let zero = f64x8::splat(simd, 0.0);
     let [g1, g2, _] = grid.recursion.rows().map(|g| f64x8::splat(simd, g));
     let (scale, offset) = (lanes.inverse_scale.get(simd), lanes.offset.get(simd));
     let (source, first) = (lanes.start_source.get(simd), lanes.start_multiplier.get(simd));
-    let (solved, m) = (source.simd_eq(zero), lanes.sparsity.get(simd));
+    let solved = source.simd_eq(zero);
     for &(start, end) in grid.segments {
         let (mut c1, mut c2) = (zero, zero);
         for t in start..end {
@@ -105,14 +105,12 @@ pub(super) fn spread<S: Simd, K: Shape>(simd: S, _: K, grid: &mut Grid<'_>, lane
             let y = frame.residual.get(simd) * scale;
             frame.residual.set(c + (offset - y));
             frame.source.set(q);
-            let slack = m - frame.multiplier.get(simd);
-            let multiplier = solved.select(slack.max(zero), first);
-            frame.multiplier.set(multiplier);
+            frame.multiplier.set(solved.select(zero - frame.multiplier.get(simd), first));
             frame.step_residual.set(zero);
             frame.step_source.set(zero);
             frame.step_multiplier.set(zero);
             if K::BOX {
-                grid.uppers[t].multiplier.set(solved.select((zero - slack).max(zero), first));
+                grid.uppers[t].multiplier.set(solved.select(zero, first));
                 grid.uppers[t].step.set(zero);
             }
         }
