@@ -14,7 +14,8 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 ///
 /// Each thread makes one worker and takes the next job when it has done one; a job returns how much
 /// it adds to the progress. The calling thread asks `monitor`, with the progress so far, at least every
-/// 50 ms and at the end; once it answers `false` the flag that jobs are given is set and no further job starts.
+/// 50 ms and when all jobs are done; once it answers `false` the flag that jobs are given is set and
+/// no further job starts.
 /// What a job computes must not depend on the worker, so that the number of threads changes nothing.
 ///
 /// # Errors
@@ -56,28 +57,29 @@ pub fn run<J: Send, W>(
                 }
             });
         }
-        let mut count = lock(&running);
-        while *count > 0 {
-            let waited = changed.wait_timeout(count, HEARTBEAT);
-            count = waited.unwrap_or_else(PoisonError::into_inner).0;
+        loop {
+            let count = lock(&running);
+            let count = if *count == 0 {
+                count
+            } else {
+                changed.wait_timeout(count, HEARTBEAT).unwrap_or_else(PoisonError::into_inner).0
+            };
             let left = *count;
             drop(count);
+            // Asked without the lock, and once more when all is done.
             if !monitor(progress.load(Ordering::Relaxed)) {
                 stop.store(true, Ordering::Relaxed);
                 if left > 0 {
                     lock(&failure).get_or_insert(SolverError::Interrupted);
                 }
             }
-            count = lock(&running);
+            if left == 0 {
+                break;
+            }
         }
     });
     let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
-    // Short jobs can all be over before the first heartbeat; the end is always told.
-    monitor(progress.load(Ordering::Relaxed));
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
 
 /// As many threads as asked for, or as the process may use, but no more than there are jobs.

@@ -120,6 +120,8 @@ pub(super) struct Scalars {
     pub step_offset: Row,
     /// Target of the complementarity products.
     pub centre: Row,
+    /// Weight of the second-order products of the affine step.
+    pub correction: Row,
     /// The offset.
     pub offset: Row,
     /// Source of the first iterate.

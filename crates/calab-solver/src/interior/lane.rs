@@ -16,7 +16,11 @@ const FIRST_SPARSITY: f64 = 0.3;
 /// After a step shorter than this, at least this share of the products is kept: an iterate that has
 /// come too near a corner must go back to the middle before it can go on.
 const SHORT: f64 = 0.1;
-const RECENTRE: f64 = 0.5;
+const RECENTRE: f64 = 0.3;
+/// Mehrotra's steps may go round in a circle (Cartis 2009, doi:10.1007/s10589-008-9192-3): after so many
+/// iterations without a gap smaller by `PROGRESS`, the second-order products are left out for good.
+const CIRCLE: usize = 5;
+const PROGRESS: f64 = 0.9;
 /// The sparsity is frozen once it would move by less than this share.
 const FREEZE: f64 = 0.005;
 /// Relative gap below which a prediction of the residual is worth following.
@@ -66,6 +70,10 @@ pub(super) struct Lane {
     length: f64,
     /// Length of the step before.
     last: f64,
+    /// Weight of the second-order products.
+    correction: f64,
+    /// The smallest gap, and the iterations since it was found.
+    best: (f64, usize),
     start: (f64, f64),
     iterations: usize,
     gap: f64,
@@ -122,6 +130,8 @@ impl Lane {
             centre: 0.0,
             length: 0.0,
             last: 1.0,
+            correction: 1.0,
+            best: (f64::INFINITY, 0),
             start: (0.0, 0.0),
             iterations: 0,
             gap: 0.0,
@@ -214,6 +224,14 @@ impl Lane {
         self.objective = 0.5 * self.squares + self.m * sums.source.0[l];
         self.gap = self.products
             + 0.5 * (sums.infeasibility.0[l] + imbalance * imbalance / self.frames.max(1.0));
+        self.best = if self.gap < PROGRESS * self.best.0 {
+            (self.gap, 0)
+        } else {
+            (self.best.0, self.best.1 + 1)
+        };
+        if self.best.1 >= CIRCLE {
+            self.correction = 0.0;
+        }
         let closed = self.frozen && self.gap <= self.tolerance(self.objective);
         if closed || !self.gap.is_finite() || self.iterations >= self.max_iters {
             self.state = State::Done;
@@ -240,7 +258,8 @@ impl Lane {
         let length = 1.0 / steepest;
         let left = ((1.0 - length) + length * length * second / self.products).max(0.0);
         // Mehrotra's third power leaves more to centre than these well-scaled problems need.
-        let share = if self.last < SHORT { left.powi(4).max(RECENTRE) } else { left.powi(4) };
+        let careful = self.last < SHORT || self.correction < 1.0;
+        let share = if careful { left.powi(4).max(RECENTRE) } else { left.powi(4) };
         self.centre = share * self.products / self.pairs;
         if !self.frozen {
             self.retarget(affine.squares.0[l]);
@@ -275,7 +294,7 @@ impl Lane {
         if self.state != State::Active || self.floor.is_none() {
             return;
         }
-        let (room, wanted) = (self.room(), self.centre - self.offset_product);
+        let (room, wanted) = (self.room(), self.centre - self.correction * self.offset_product);
         self.step_offset = -(slope - wanted / room) / self.curvature;
         self.step_multiplier =
             (wanted - self.offset_multiplier * self.step_offset) / room - self.offset_multiplier;
@@ -333,6 +352,7 @@ impl Scalars {
             self.length.0[l] = lane.length;
             self.step_offset.0[l] = lane.step_offset;
             self.centre.0[l] = lane.centre;
+            self.correction.0[l] = lane.correction;
             self.offset.0[l] = lane.offset;
             self.start_source.0[l] = lane.start.0;
             self.start_multiplier.0[l] = lane.start.1;
@@ -350,6 +370,7 @@ impl Default for Scalars {
             length: row,
             step_offset: row,
             centre: row,
+            correction: row,
             offset: row,
             start_source: row,
             start_multiplier: row,

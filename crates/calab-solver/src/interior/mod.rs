@@ -117,13 +117,14 @@ impl Block {
     /// Copies `frames` of one lane out: sources and their prices.
     pub fn read(&self, lane: usize, outcome: &Outcome, frames: Range<usize>, into: Reading<'_>) {
         let (scale, weight) = (outcome.scale, outcome.weight);
-        let parts = into.sources.iter_mut().zip(&mut *into.prices);
-        for ((q, price), frame) in parts.zip(&self.frames[frames.clone()]) {
+        let Reading { sources, prices } = into;
+        let parts = sources.iter_mut().zip(&mut *prices).zip(&self.frames[frames.clone()]);
+        for ((q, price), frame) in parts {
             *q = frame.source.0[lane] * scale;
             *price = (weight - frame.multiplier.0[lane]) * scale;
         }
         if !self.uppers.is_empty() {
-            for (price, upper) in into.prices.iter_mut().zip(&self.uppers[frames]) {
+            for (price, upper) in prices.iter_mut().zip(&self.uppers[frames]) {
                 *price += upper.multiplier.0[lane] * scale;
             }
         }

@@ -89,6 +89,7 @@ pub(super) fn substitute<S: Simd, K: Shape>(
     let [g1, g2, drift] = grid.recursion.rows().map(|g| f64x8::splat(simd, g));
     let (m, bound, centre) =
         (lanes.sparsity.get(simd), lanes.bound.get(simd), lanes.centre.get(simd));
+    let correction = lanes.correction.get(simd);
     let mut slope = zero;
     for &(start, end) in grid.segments.iter().rev() {
         let (mut p1, mut p2) = (zero, zero);
@@ -99,12 +100,12 @@ pub(super) fn substitute<S: Simd, K: Shape>(
             if K::GAPS {
                 r *= grid.weights[t].get(simd);
             }
-            let lower = (centre - frame.step_multiplier.get(simd)) / q;
+            let lower = (centre - correction * frame.step_multiplier.get(simd)) / q;
             frame.step_multiplier.set(lower);
             let mut price = m - lower;
             if K::BOX {
                 let upper = &mut grid.uppers[t];
-                let wanted = (centre - upper.step.get(simd)) / (bound - q);
+                let wanted = (centre - correction * upper.step.get(simd)) / (bound - q);
                 upper.step.set(wanted);
                 price += wanted;
             }

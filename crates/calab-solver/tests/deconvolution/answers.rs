@@ -1,5 +1,6 @@
 //! Traces whose answer is known, limits of iterations, and gaps.
 
+use calab_solver::ar2::Ar2;
 use calab_solver::interior::{Rule, Settings};
 
 use crate::data::{settings, solve, trace, usual};
@@ -124,4 +125,14 @@ fn gaps_with_no_weight_are_the_limit_from_above() {
         assert!((total - 3.0).abs() < 0.05, "{total}");
         assert!(solution.lam > 0.0 && solution.lam < 1e-4, "{}", solution.lam);
     }
+}
+
+#[test]
+fn steps_do_not_go_round_in_a_circle() {
+    // Without a safeguard the iterates of this problem repeat every four iterations.
+    let ar2 = Ar2::new(1.5, 4.0, 1.0).unwrap();
+    let settings = Settings { boxed: true, ..settings(ar2, 3) };
+    let solution = solve(&settings, &[0.0, 1.454_738_9, -0.433_134_7], 0.0, 0.0);
+    assert!(solution.converged, "{:?}", solution.certificate);
+    assert!(solution.iterations < 60, "{}", solution.iterations);
 }

@@ -6,14 +6,14 @@ use calab_solver::interior::{Settings, Sparsity};
 use fearless_simd::Level;
 
 /// Uniform numbers in 0..1.
-pub struct Uniform(u64);
+pub(crate) struct Uniform(u64);
 
 impl Uniform {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
-    pub fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -21,13 +21,13 @@ impl Uniform {
     }
 
     /// Nearly normal: a sum of twelve.
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         (0..12).map(|_| self.next()).sum::<f64>() - 6.0
     }
 }
 
 /// Response to one spike in thirty frames, with white noise.
-pub fn trace(ar2: &Ar2, frames: usize, noise: f64, seed: u64) -> Vec<f64> {
+pub(crate) fn trace(ar2: &Ar2, frames: usize, noise: f64, seed: u64) -> Vec<f64> {
     let mut random = Uniform::new(seed);
     let source: Vec<f64> = (0..frames).map(|_| f64::from(random.next() < 0.03)).collect();
     let mut trace = vec![0.0; frames];
@@ -39,12 +39,12 @@ pub fn trace(ar2: &Ar2, frames: usize, noise: f64, seed: u64) -> Vec<f64> {
 }
 
 /// 0.1 s up and 0.6 s down at 30 Hz.
-pub fn usual() -> Ar2 {
+pub(crate) fn usual() -> Ar2 {
     Ar2::new(0.1, 0.6, 30.0).unwrap()
 }
 
 /// One piece, sources above 0, no offset, gaps of 1e-6.
-pub fn settings(ar2: Ar2, frames: usize) -> Settings {
+pub(crate) fn settings(ar2: Ar2, frames: usize) -> Settings {
     Settings {
         ar2,
         segments: if frames > 0 { vec![(0, frames)] } else { vec![] },
@@ -56,7 +56,7 @@ pub fn settings(ar2: Ar2, frames: usize) -> Settings {
 }
 
 /// Solves cells side by side.
-pub fn solve_all(settings: &Settings, cells: &[Cell<'_>], level: Level) -> Vec<Solution> {
+pub(crate) fn solve_all(settings: &Settings, cells: &[Cell<'_>], level: Level) -> Vec<Solution> {
     let mut solutions = vec![Solution::default(); cells.len()];
     let mut told = vec![0; cells.len()];
     Exact::new(settings.clone(), level)
@@ -70,14 +70,14 @@ pub fn solve_all(settings: &Settings, cells: &[Cell<'_>], level: Level) -> Vec<S
 }
 
 /// Solves one cell for a given `lam`, with an offset of at least `floor` if the settings have one.
-pub fn solve(settings: &Settings, trace: &[f64], lam: f64, floor: f64) -> Solution {
+pub(crate) fn solve(settings: &Settings, trace: &[f64], lam: f64, floor: f64) -> Solution {
     let sparsity = Sparsity::Given(lam);
     let cell = Cell { trace, sparsity, offset_floor: settings.offset.then_some(floor) };
     solve_all(settings, &[cell], Level::new()).remove(0)
 }
 
 /// The instruction sets of this processor.
-pub fn levels() -> Vec<Level> {
+pub(crate) fn levels() -> Vec<Level> {
     #[cfg(target_arch = "x86_64")]
     {
         let best = Level::new();
@@ -96,7 +96,7 @@ pub fn levels() -> Vec<Level> {
 }
 
 /// The bits of all numbers of an answer.
-pub fn bits(solution: &Solution) -> Vec<u64> {
+pub(crate) fn bits(solution: &Solution) -> Vec<u64> {
     let scalars = [
         solution.offset,
         solution.lam,

@@ -4,11 +4,11 @@ use calab_solver::ar2::Ar2;
 
 /// `½ Σ w (y - b - K q)² + m Σ q` over `0 <= q <= bound`, `b >= floor`, by the kernel's formula.
 #[derive(Clone, Debug)]
-pub struct Dense {
+pub(crate) struct Dense {
     /// One column per source, and one for the offset if there is a floor; gaps have zero rows.
     columns: Vec<Vec<f64>>,
     /// The frame that each source reaches first.
-    pub frames: Vec<usize>,
+    pub(crate) frames: Vec<usize>,
     observed: Vec<f64>,
     m: f64,
     bound: f64,
@@ -17,7 +17,7 @@ pub struct Dense {
 
 impl Dense {
     /// The problem of `trace` for time constants in frames.
-    pub fn new(
+    pub(crate) fn new(
         (rise, decay): (f64, f64),
         trace: &[f64],
         segments: &[(usize, usize)],
@@ -53,7 +53,7 @@ impl Dense {
     }
 
     /// The objective of sources (one per entry of `frames`) and an offset.
-    pub fn objective(&self, sources: &[f64], offset: f64) -> f64 {
+    pub(crate) fn objective(&self, sources: &[f64], offset: f64) -> f64 {
         let mut x = sources.to_vec();
         if self.floor.is_some() {
             x.push(offset);
@@ -71,7 +71,7 @@ impl Dense {
     }
 
     /// The least objective: every variable is tried at each of its bounds and free.
-    pub fn optimum(&self) -> f64 {
+    pub(crate) fn optimum(&self) -> f64 {
         let n = self.columns.len();
         let states = if self.bound.is_finite() { 3 } else { 2_usize };
         let count = states.pow(n as u32);
@@ -137,7 +137,7 @@ fn eliminate(rows: &mut [Vec<f64>]) -> Option<Vec<f64>> {
 }
 
 /// `½ Σ w y²` of a trace.
-pub fn power(trace: &[f64]) -> f64 {
+pub(crate) fn power(trace: &[f64]) -> f64 {
     0.5 * trace.iter().filter(|y| !y.is_nan()).map(|y| y * y).sum::<f64>()
 }
 
