@@ -23,13 +23,14 @@ class Outcome:
 
     Attributes
     ----------
-    seconds : float
-        Wall time of the call, after a warm-up in the same process.
+    seconds, cpu : float
+        Wall and processor time of the call in seconds, after a warm-up in the same process.
     values : mapping of str to numpy.ndarray
         ``"activity"`` and what else the method gives.
     """
 
     seconds: float
+    cpu: float
     values: Mapping[str, NDArray[Any]]
 
 
@@ -83,4 +84,4 @@ def run_peer(
 def _outcome(stored: Mapping[str, NDArray[Any]], index: int) -> Outcome:
     suffix = f"_{index}"
     mine = {key.removesuffix(suffix): stored[key] for key in stored if key.endswith(suffix)}
-    return Outcome(seconds=float(mine.pop("seconds")), values=mine)
+    return Outcome(float(mine.pop("seconds")), float(mine.pop("cpu")), mine)

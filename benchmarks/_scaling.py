@@ -23,15 +23,16 @@ BYTES_IN_AND_OUT = 16
 
 def over_cells(base: Array, counts: Sequence[int], problem: Problem, lam: float) -> Figure:
     """Compare the cost of a cell in larger and larger batches of the same cells."""
-    costs = {}
+    costs, cpu = {}, {}
     for count in counts:
         batch = np.resize(base, (count, base.shape[1]))
         work = partial(run_deconvolution, batch, *problem.kernel_arguments, lam)
-        costs[count] = 1e3 * repeated(work, 1.0).least / count
+        times = repeated(work, 1.0)
+        costs[count], cpu[count] = 1e3 * times.least / count, 1e3 * times.least_cpu / count
     low, high = min(costs.values()), max(costs.values())
-    note = ", ".join(f"{count}: {cost:.3g}" for count, cost in costs.items())
+    note = ", ".join(f"{count:,}: {costs[count]:.2f} ({cpu[count]:.2f})" for count in counts)
     what = f"cost over cells, {base.shape[1]:,} frames: highest beside lowest"
-    return Figure(what, high, low, high / low, 1.2, False, "ms/cell", f"cells: {note}")
+    return Figure(what, high, low, high / low, 1.2, False, "ms/cell", f"cells: wall (CPU): {note}")
 
 
 def over_frames(base: Array, counts: Sequence[int], problem: Problem, lam: float) -> Figure:
@@ -40,15 +41,16 @@ def over_frames(base: Array, counts: Sequence[int], problem: Problem, lam: float
     for count in counts:
         traces = np.ascontiguousarray(base[:, :count])
         arguments = (traces, *problem.kernel_arguments, lam)
-        least = repeated(partial(run_deconvolution, *arguments, baseline_mode="none"), 1.0).least
+        times = repeated(partial(run_deconvolution, *arguments, baseline_mode="none"), 1.0)
         result = run_deconvolution_full(*arguments, baseline_mode="none")
         iterations = float(np.mean(result.iterations))
-        costs[count] = least * 1e6 / traces.size
-        workspace = iterations * PASSES * BYTES_PER_FRAME * traces.size / least
+        costs[count] = 1e6 * times.least / traces.size
+        rate = traces.size / times.least
         notes.append(
-            f"{count:,}: {costs[count]:.3f} us, {iterations:.0f} iterations, "
-            f"{workspace / 1e9:.1f} GB/s in passes, "
-            f"{BYTES_IN_AND_OUT * traces.size / least / 1e9:.2f} GB/s in and out"
+            f"{count:,}: {costs[count]:.3f} us (CPU {1e6 * times.least_cpu / traces.size:.3f}), "
+            f"{iterations:.0f} iterations, "
+            f"{iterations * PASSES * BYTES_PER_FRAME * rate / 1e9:.1f} GB/s in passes, "
+            f"{BYTES_IN_AND_OUT * rate / 1e9:.2f} GB/s in and out"
         )
     low, high = min(costs.values()), max(costs.values())
     note = f"{'; '.join(notes)}; copy {copy_bandwidth(threads()) / 1e9:.1f} GB/s"

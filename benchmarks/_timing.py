@@ -12,42 +12,54 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from _tables import markdown
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of several repeats.
+    """Wall and processor time of several repeats, in seconds.
 
-    The minimum is what the machine can do, the median what it did with its other work.
+    On a busy machine short calls may run undisturbed and long ones never do: then the processor
+    time, of all threads together, is the one to compare.
     """
 
-    seconds: tuple[float, ...]
+    wall: tuple[float, ...] = ()
+    cpu: tuple[float, ...] = ()
+
+    def __add__(self, other: Times) -> Times:
+        """Put the repeats of both together."""
+        return Times(self.wall + other.wall, self.cpu + other.cpu)
 
     @property
     def least(self) -> float:
-        """Return the fastest repeat."""
-        return min(self.seconds)
+        """Return the wall time of the fastest repeat."""
+        return min(self.wall)
 
     @property
     def median(self) -> float:
-        """Return the middle repeat."""
-        return statistics.median(self.seconds)
+        """Return the wall time of the middle repeat."""
+        return statistics.median(self.wall)
+
+    @property
+    def least_cpu(self) -> float:
+        """Return the least processor time."""
+        return min(self.cpu)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Return the wall time of one call in seconds."""
-    start = time.perf_counter()
+def timed(work: Callable[[], object]) -> Times:
+    """Time one call."""
+    wall, cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return Times((time.perf_counter() - wall,), (time.process_time() - cpu,))
 
 
 def repeated(work: Callable[[], object], least_seconds: float, least_repeats: int = 3) -> Times:
     """Call after a warm-up, until both the time and the number of repeats are reached."""
     work()
-    seconds: list[float] = []
-    while len(seconds) < least_repeats or sum(seconds) < least_seconds:
-        seconds.append(timed(work))
-    return Times(tuple(seconds))
+    times = Times()
+    while len(times.wall) < least_repeats or sum(times.wall) < least_seconds:
+        times += timed(work)
+    return times
 
 
 def copy_bandwidth(n_threads: int, megabytes: int = 256) -> float:
@@ -141,13 +153,13 @@ class Figure:
 def table(figures: Sequence[Figure]) -> str:
     """Lay the figures out as a Markdown table."""
     head = ["what", "ours", "beside", "unit", "ratio", "required", "verdict", "note"]
-    lines = [head, ["---"] * len(head)]
+    lines = [head]
     for figure in figures:
         sign = ">=" if figure.at_least else "<="
         bound = "" if figure.required is None else f"{sign} {figure.required:g}"
         numbers = [_short(figure.ours), _short(figure.theirs), figure.unit, _short(figure.ratio)]
         lines.append([figure.what, *numbers, bound, figure.verdict, figure.note])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown(lines)
 
 
 def _short(value: float | None) -> str:

@@ -77,24 +77,36 @@ class Bench:
         options: Sequence[Mapping[str, Any]],
     ) -> tuple[Times, list[Outcome] | None]:
         """Time ours and a peer in turns; each of the peer's outcomes is the fastest of its kind."""
-        mine: list[float] = []
+        mine = Times()
         best: list[Outcome] | None = None
         for _ in range(self.rounds):
-            mine += repeated(work, 0.3).seconds
+            mine += repeated(work, 0.3)
             found = run_peer(self.peers, method, traces, options)
             if found is None:
                 continue
             pairs = zip(best or found, found, strict=True)
             best = [min(pair, key=lambda outcome: outcome.seconds) for pair in pairs]
-        return Times(tuple(mine)), best
+        return mine, best
 
 
 def faster(
-    what: str, required: float | None, mine: float, theirs: float | None, note: str = ""
+    what: str,
+    required: float | None,
+    mine: tuple[Times, int],
+    theirs: tuple[list[Outcome] | None, int],
+    note: str = "",
 ) -> Figure:
-    """Compare milliseconds a cell."""
-    ratio = None if theirs is None else theirs / mine
-    return Figure(what, mine, theirs, ratio, required, True, "ms/cell", note)
+    """Compare milliseconds a cell, of times and the number of cells that they are for."""
+    (times, cells), (outcomes, their_cells) = mine, theirs
+    ours = 1e3 * times.least / cells
+    notes = [f"median {1e3 * times.median / cells:.2f}, CPU {1e3 * times.least_cpu / cells:.2f} ms"]
+    if outcomes is None:
+        return Figure(what, ours, None, None, required, True, "ms/cell", notes[0])
+    beside = 1e3 * sum(outcome.seconds for outcome in outcomes) / their_cells
+    cpu = 1e3 * sum(outcome.cpu for outcome in outcomes) / their_cells
+    notes += [f"theirs on {their_cells} cells, CPU {cpu:.0f} ms", note]
+    joined = "; ".join(filter(None, notes))
+    return Figure(what, ours, beside, beside / ours, required, True, "ms/cell", joined)
 
 
 def predecessor(bench: Bench, cells: int = 6) -> Figure:
@@ -105,13 +117,9 @@ def predecessor(bench: Bench, cells: int = 6) -> Figure:
     mine, theirs = bench.alternate(work, "calab_l1", [bench.traces[:cells]], [options])
     result = run_deconvolution_full(bench.traces, *bench.problem.kernel_arguments, LAM)
     gap = np.max(result.details.gap / result.details.objective)
-    note = (
-        f"median {1e3 * mine.median / len(bench.traces):.2f} ms; relative gap <= {gap:.1e}, "
-        f"certified {np.sum(result.converged)} of {len(bench.traces)}; theirs on {cells} cells"
-    )
-    per_cell = None if theirs is None else 1e3 * theirs[0].seconds / cells
+    note = f"certified {np.sum(result.converged)} of {len(bench.traces)}, relative gap <= {gap:.1e}"
     what = f"run_deconvolution, {bench.traces.shape[0]} x {bench.traces.shape[1]:,}: calab 0.3.0"
-    return faster(what, 80, 1e3 * mine.least / len(bench.traces), per_cell, note)
+    return faster(what, 80, (mine, len(bench.traces)), (theirs, cells), note)
 
 
 def oasis(bench: Bench, method: str, required: float | None, cells: int) -> Figure:
@@ -123,12 +131,9 @@ def oasis(bench: Bench, method: str, required: float | None, cells: int) -> Figu
     work = bench.ours(bench.traces, LAM)
     # The first frame is left out for them: no source of ours reaches it.
     mine, theirs = bench.alternate(work, method, [trace[1:] for trace in traces], options)
-    least = 1e3 * mine.least / len(bench.traces)
-    if theirs is None:
-        return faster(f"the same: {method}", required, least, None)
-    milliseconds = 1e3 * float(np.mean([outcome.seconds for outcome in theirs]))
-    note = objectives(problem, traces, theirs)
-    return faster(f"the same: {method}", required, least, milliseconds, note)
+    note = objectives(problem, traces, theirs) if theirs else ""
+    what = f"the same: {method}"
+    return faster(what, required, (mine, len(bench.traces)), (theirs, cells), note)
 
 
 def residual(problem: Problem, trace: Array) -> float:
@@ -163,11 +168,8 @@ def automatic(bench: Bench, cells: int = 4) -> Figure:
     options = [{"fs": fs, "tau_rise": rise, "tau_decay": decay}] * cells
     work = bench.ours(bench.traces, "auto")
     mine, theirs = bench.alternate(work, "oasis_automatic", list(bench.traces[:cells]), options)
-    seconds = None if theirs is None else [outcome.seconds for outcome in theirs]
-    per_cell = None if seconds is None else 1e3 * float(np.mean(seconds))
-    note = f"median {1e3 * mine.median / len(bench.traces):.2f} ms"
     what = "lam='auto': OASIS deconvolve, AR(2)"
-    return faster(what, 10, 1e3 * mine.least / len(bench.traces), per_cell, note)
+    return faster(what, 10, (mine, len(bench.traces)), (theirs, cells))
 
 
 def single(bench: Bench) -> Figure:
@@ -175,8 +177,7 @@ def single(bench: Bench) -> Figure:
     option = {"g": bench.problem.g, "lam": bench.problem.oasis_lam(LAM)}
     work = bench.ours(bench.traces[0], LAM)
     mine, theirs = bench.alternate(work, "oasis_ar2", [bench.flat[0, 1:]], [option])
-    per_cell = None if theirs is None else 1e3 * theirs[0].seconds
-    return faster("one cell alone: oasis_ar2", None, 1e3 * mine.least, per_cell)
+    return faster("one cell alone: oasis_ar2", None, (mine, 1), (theirs, 1))
 
 
 def prepare(size: Mapping[str, Any], peers: str | None) -> Bench:

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from _peers import run_peer
 from _scores import Array, Score, lag_profile, overall, score_data_set, smoothed
+from _tables import by_data_set, by_method
 from calab import run_deconvolution
 
 SIGMAS = (0.2, 0.05)
@@ -166,7 +167,7 @@ def report(name: str, segments: Sequence[Segment], method: Method) -> list[dict[
 
 
 def main() -> None:
-    """Score every method and print the table."""
+    """Score every method and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="recordings with spike times")
     parser.add_argument("--peers", metavar="PYTHON", help="interpreter with the other packages")
@@ -181,6 +182,9 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     for name, method in methods(args.peers).items():
         rows += report(name, segments, method)
+    print(f"\n{by_method(rows, SIGMAS)}")
+    for sigma in SIGMAS:
+        print(f"\nsigma {sigma:g} s\n\n{by_data_set(rows, sigma)}")
     if args.json:
         args.json.write_text(json.dumps(rows))
 
