@@ -14,9 +14,9 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 ///
 /// Each thread makes one worker and takes the next job when it has done one; a job returns how much
 /// it adds to the progress. The calling thread asks `monitor`, with the progress so far, at least every
-/// 50 ms and when all jobs are done; once it answers `false` the flag that jobs are given is set and
-/// no further job starts.
-/// What a job computes must not depend on the worker, so that the number of threads changes nothing.
+/// 50 ms and when all jobs are done; once it answers `false` the flag that jobs are given is set and no
+/// further job starts. What a job computes must not depend on the worker, so that the number of
+/// threads changes nothing.
 ///
 /// # Errors
 ///

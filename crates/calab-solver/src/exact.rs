@@ -13,7 +13,7 @@ use fearless_simd::Level;
 use crate::ar2::Ar2;
 use crate::certificate::{Certificate, Problem, certify, clean};
 use crate::error::SolverError;
-use crate::interior::{Block, LANES, Outcome, Reading, Recursion, Rule, Settings, Sparsity, Task};
+use crate::interior::{Block, LANES, Outcome, Recursion, Rule, Settings, Sparsity, Task};
 
 /// Halo of a window on either side, in decay times: the halves of a trace then agree to about
 /// `exp(-HALO)` of a spike, and the gap that this leaves is of second order.
@@ -314,11 +314,8 @@ impl Solution {
 
     fn take(&mut self, block: &Block, lane: usize, outcome: &Outcome, from: usize, into: Range) {
         let range = into.0..into.1;
-        let reading = Reading {
-            sources: &mut self.sources[range.clone()],
-            prices: &mut self.prices[range.clone()],
-        };
-        block.read(lane, outcome, from..from + range.len(), reading);
+        let (sources, prices) = (&mut self.sources[range.clone()], &mut self.prices[range.clone()]);
+        block.read(lane, outcome, from..from + range.len(), sources, prices);
         self.iterations = self.iterations.max(outcome.iterations);
         self.rule = outcome.rule;
         (self.lam, self.offset) = (outcome.lam, outcome.offset);

@@ -13,6 +13,9 @@ const DAMPING: f64 = 0.99;
 const FIRST_SOURCE: f64 = 2.0;
 const FIRST_MULTIPLIER: f64 = 0.01;
 const FIRST_SPARSITY: f64 = 0.3;
+/// Multipliers do not start from a lower price than this share of what constant residuals would pay:
+/// from too near a corner there is no way on.
+const LEAST_PRICE: f64 = 1e-3;
 /// After a step shorter than this, at least this share of the products is kept: an iterate that has
 /// come too near a corner must go back to the middle before it can go on.
 const SHORT: f64 = 0.1;
@@ -165,7 +168,8 @@ impl Lane {
         if self.bound.is_finite() {
             self.m = 0.0;
         }
-        if self.state == State::Active && price <= self.m {
+        // Prices are sums of residuals of order 1; what rounding leaves of them buys nothing.
+        if self.state == State::Active && price <= self.m + f64::EPSILON / drift {
             self.state = State::Done;
             if self.rule != Rule::Given {
                 self.rule = Rule::NoEvents;
@@ -180,7 +184,7 @@ impl Lane {
         }
         let source = if self.bound.is_finite() { 0.5 * self.bound } else { FIRST_SOURCE * drift };
         let sparsity = if self.frozen { FIRST_SPARSITY * self.m } else { self.m };
-        self.start = (source, (FIRST_MULTIPLIER * price).max(sparsity));
+        self.start = (source, (FIRST_MULTIPLIER * price.max(LEAST_PRICE / drift)).max(sparsity));
         if let Some(floor) = self.floor {
             self.offset = self.offset.max(floor + 0.1);
             self.offset_multiplier = self.start.1;

@@ -114,12 +114,19 @@ impl Block {
         }
     }
 
-    /// Copies `frames` of one lane out: sources and their prices.
-    pub fn read(&self, lane: usize, outcome: &Outcome, frames: Range<usize>, into: Reading<'_>) {
+    /// Copies `frames` of one lane out: the source that reaches each, and what a unit of it is worth,
+    /// which is its weight less the multipliers of its bounds.
+    pub fn read(
+        &self,
+        lane: usize,
+        outcome: &Outcome,
+        frames: Range<usize>,
+        sources: &mut [f64],
+        prices: &mut [f64],
+    ) {
         let (scale, weight) = (outcome.scale, outcome.weight);
-        let Reading { sources, prices } = into;
-        let parts = sources.iter_mut().zip(&mut *prices).zip(&self.frames[frames.clone()]);
-        for ((q, price), frame) in parts {
+        let parts = sources.iter_mut().zip(&mut *prices);
+        for ((q, price), frame) in parts.zip(&self.frames[frames.clone()]) {
             *q = frame.source.0[lane] * scale;
             *price = (weight - frame.multiplier.0[lane]) * scale;
         }
@@ -129,14 +136,6 @@ impl Block {
             }
         }
     }
-}
-
-/// Where [`Block::read`] writes; one entry a frame.
-pub struct Reading<'a> {
-    /// The source that reaches each frame.
-    pub sources: &'a mut [f64],
-    /// What a unit of each source is worth: its weight less the multipliers of its bounds.
-    pub prices: &'a mut [f64],
 }
 
 struct Run<'a> {

@@ -38,8 +38,8 @@ impl Dense {
                             if t < first || t >= end {
                                 return 0.0;
                             }
-                            let k = (t - first + 1) as i32;
-                            seen(t, (d.powi(k) - r.powi(k)) / (d - r))
+                            let k = (t - first + 1) as f64;
+                            seen(t, (d.powf(k) - r.powf(k)) / (d - r))
                         })
                         .collect(),
                 );

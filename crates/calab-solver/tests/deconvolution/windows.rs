@@ -6,7 +6,7 @@ use fearless_simd::Level;
 
 use crate::data::{bits, levels, settings, solve, solve_all, trace, usual};
 
-/// Half-way, in decay times: the kernel of 18 frames needs halos of 180, windows of 1080 and more.
+/// The decay of 18 frames asks for halos of 180 frames and cores of at least 1080.
 const LENGTHS: [usize; 6] = [900, 2200, 4400, 8700, 34_000, 40_001];
 
 fn given(trace: &[f64], lam: f64) -> Cell<'_> {
@@ -35,11 +35,10 @@ fn windows_agree_with_the_whole() {
     let frames = 8700;
     let trace = trace(&ar2, frames, 0.1, 11);
     let cut = settings(ar2, frames);
-    // An offset is never cut; a floor and a ceiling that meet at 0 leave the same problem.
+    // An offset is never cut.
     let whole = Settings { offset: true, ..cut.clone() };
     let stitched = solve(&cut, &trace, 0.3, 0.0);
-    let mut raised = trace.clone();
-    raised.iter_mut().for_each(|y| *y -= 10.0);
+    let raised: Vec<f64> = trace.iter().map(|y| y - 10.0).collect();
     let whole = solve(&whole, &raised, 0.3, -10.0);
     assert!(stitched.converged && whole.converged);
     let (a, b) = (stitched.certificate, whole.certificate);
