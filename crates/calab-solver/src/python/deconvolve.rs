@@ -44,6 +44,7 @@ type Answer<'py> = (
     clippy::too_many_arguments,
     reason = "keyword-only options, gathered at once into one struct"
 )]
+#[expect(clippy::needless_pass_by_value, reason = "PyO3 hands extracted arguments over")]
 pub(super) fn deconvolve<'py>(
     py: Python<'py>,
     traces: Traces<'py>,
@@ -155,7 +156,10 @@ fn columns<'py>(py: Python<'py>, cells: &[Summary]) -> Columns<'py> {
     (
         real(|cell| cell.baseline),
         real(|cell| cell.offset),
-        PyArray1::from_iter(py, cells.iter().map(|cell| cell.iterations as i64)),
+        PyArray1::from_iter(
+            py,
+            cells.iter().map(|cell| i64::try_from(cell.iterations).unwrap_or(i64::MAX)),
+        ),
         PyArray1::from_iter(py, cells.iter().map(|cell| cell.converged)),
         real(|cell| cell.gap),
         real(|cell| cell.objective),
