@@ -132,6 +132,10 @@ impl Call {
         let mut shown = 0;
         let mut raised = None;
         let mut monitor = |done: usize| {
+            // Threads that are still leaving must not clear what was raised.
+            if raised.is_some() {
+                return false;
+            }
             let told = Python::attach(|py| {
                 py.check_signals()?;
                 if let Some(progress) = &self.progress
@@ -156,10 +160,7 @@ fn columns<'py>(py: Python<'py>, cells: &[Summary]) -> Columns<'py> {
     (
         real(|cell| cell.baseline),
         real(|cell| cell.offset),
-        PyArray1::from_iter(
-            py,
-            cells.iter().map(|cell| i64::try_from(cell.iterations).unwrap_or(i64::MAX)),
-        ),
+        PyArray1::from_iter(py, cells.iter().map(|cell| cell.iterations.cast_signed() as i64)),
         PyArray1::from_iter(py, cells.iter().map(|cell| cell.converged)),
         real(|cell| cell.gap),
         real(|cell| cell.objective),
