@@ -88,11 +88,10 @@ pub fn certify(
     let distance = dual.distance - 2.0 * shrink * dual.projection + shrink * shrink * dual.norm;
     // Before a segment's first source `u` is free and takes the value that costs nothing.
     let total = (1.0 - shrink) * dual.total - primal.starts;
-    Certificate {
-        gap: dual.slack + shrink * dual.value + 0.5 * distance + primal.offset_gap(problem, total),
-        objective: 0.5 * primal.squares + problem.m * primal.sources,
-        power: primal.power,
-    }
+    let objective = 0.5 * primal.squares + problem.m * primal.sources;
+    let gap = dual.slack + shrink * dual.value + 0.5 * distance + primal.offset_gap(problem, total);
+    // No objective is below 0, so that of 0 is optimal, whatever rounding leaves of the gap.
+    Certificate { gap: gap.min(objective), objective, power: primal.power }
 }
 
 #[derive(Default)]
