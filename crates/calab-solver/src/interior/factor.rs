@@ -31,6 +31,8 @@ pub(super) struct FactorSums {
     pub products: Row,
     /// `Σ (w r + G'(m - z))²`: how far the multipliers are from dual feasibility.
     pub infeasibility: Row,
+    /// The sum of what is squared there, with an offset.
+    pub imbalance: Row,
     /// Curvature of the minimised cost along the offset.
     pub curvature: Row,
     /// Slope of the minimised cost along the offset.
@@ -87,6 +89,7 @@ pub(super) fn factor<S: Simd, K: Shape>(
         source: Row::of(sums.source),
         products: Row::of(sums.products),
         infeasibility: Row::of(sums.infeasibility),
+        imbalance: Row::of(sums.imbalance),
         curvature: Row::of(border.curvature),
         slope: Row::of(border.slope),
         cross: [border.cross_rm, border.cross_bm, border.cross_rb].map(Row::of),
@@ -112,12 +115,13 @@ struct Sums<S: Simd> {
     source: f64x8<S>,
     products: f64x8<S>,
     infeasibility: f64x8<S>,
+    imbalance: f64x8<S>,
 }
 
 impl<S: Simd> Sums<S> {
     #[inline(always)]
     fn new(zero: f64x8<S>) -> Self {
-        Self { squares: zero, source: zero, products: zero, infeasibility: zero }
+        Self { squares: zero, source: zero, products: zero, infeasibility: zero, imbalance: zero }
     }
 }
 
@@ -186,6 +190,9 @@ impl<S: Simd> Pass<S> {
         sums.source += q;
         let gap = r + (price - self.g1 * dual.0 - self.g2 * dual.1);
         sums.infeasibility += gap * gap;
+        if K::OFFSET {
+            sums.imbalance += gap;
+        }
         *dual = (price, dual.0);
         Stage { weight, r, numerator, denominator }
     }

@@ -226,10 +226,9 @@ impl Lane {
         if self.floor.is_some() {
             let room = self.room();
             self.products += self.offset_multiplier * room;
-            // The proof charges the whole room for what the prices' sum is off the multiplier.
-            let imbalance = (sums.residual.0[l] - self.offset_multiplier).abs();
-            let infeasible = (self.frames * sums.infeasibility.0[l]).sqrt();
-            unsettled = (imbalance + infeasible) * (room + 1.0);
+            // The proof charges the room for the prices' sum, which so far is off the multiplier.
+            let sum = sums.residual.0[l] - sums.imbalance.0[l];
+            unsettled = (sum - self.offset_multiplier).abs() * (room + 1.0);
             self.curvature = sums.curvature.0[l] + self.offset_multiplier / room;
             self.sensitivity -= sums.cross[1].0[l] * sums.cross[2].0[l] / self.curvature;
             self.step_offset = -sums.slope.0[l] / self.curvature;
