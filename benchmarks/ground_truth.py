@@ -152,7 +152,9 @@ def varied(
             level = noise * np.linalg.norm(kernel) * np.sqrt(2 * np.log(segment.trace.size))
             lam = share * float(level / kernel.sum())
             rates = (segment.fs, tau_rise, tau_decay)
-            found.append(run_deconvolution(segment.trace, *rates, lam, baseline_mode=baseline))
+            trace = segment.trace
+            activity = run_deconvolution(trace, *rates, lam, baseline_mode=baseline, n_threads=1)
+            found.append(activity)
         return found, time.perf_counter() - start
 
     return infer
