@@ -54,7 +54,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the types of every package, and the extension's stub against the extension."""
-    sync(session, "--group=types")
+    sync(session, "--group=types", "--group=bench")
     session.run("mypy")
     allowlist = f"--allowlist={SOLVER / 'stubtest-allowlist.txt'}"
     session.run("python", "-m", "mypy.stubtest", "--concise", "calab_solver._native", allowlist)
@@ -106,7 +106,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Time everything; ``-- --peers PYTHON`` adds the packages that an interpreter has."""
+    """Run Criterion, pytest-benchmark, and two timing scripts of ``benchmarks/``.
+
+    ``-- --peers PYTHON`` adds the packages that an interpreter has. ``ground_truth.py`` is not run:
+    it needs recordings that are not part of this tree.
+    """
     sync(session, "--group=test", "--group=bench")
     session.run("cargo", "bench", "--workspace", external=True)
     session.run("pytest", "benchmarks", "--benchmark-only")

@@ -1,7 +1,8 @@
 """Correlate inferred activity with spikes recorded by electrophysiology, beside other packages.
 
 Run as ``python benchmarks/ground_truth.py --data FILE.h5 --peers PYTHON``; ``docs/benchmarks.md``
-says what the file holds, how it is scored, and what came out.
+says what the file holds, how it is scored, and what came out. ``--sweep`` scores our own settings
+instead of the methods.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from _peers import run_peer
 from _scores import Array, Score, lag_profile, overall, score_data_set, smoothed
 from _tables import by_data_set, by_method
-from calab import run_deconvolution
+from calab import build_kernel, noise_level, run_deconvolution
 
 SIGMAS = (0.2, 0.05)
 #: Rise and decay in seconds, the same for every method; not fitted to this data.
@@ -55,6 +56,7 @@ class Segment:
         return TIME_CONSTANTS[self.indicator]
 
 
+Baseline = Literal["causal", "centered", "constant", "none"]
 Inferred = tuple[list[Array], float]
 Method = Callable[[Sequence[Segment]], Inferred | None]
 
@@ -77,7 +79,7 @@ def read(path: Path, quick: bool) -> Iterator[Segment]:
                     )
 
 
-def ours(lam: float | Literal["auto"], baseline: Literal["causal", "centered"]) -> Method:
+def ours(lam: float | Literal["auto"], baseline: Baseline) -> Method:
     """Deconvolve each segment alone, on one thread."""
 
     def infer(segments: Sequence[Segment]) -> Inferred:
@@ -135,6 +137,44 @@ def methods(python: str | None) -> dict[str, Method]:
     }
 
 
+def varied(
+    share: float = 0.1, *, baseline: Baseline = "centered", rise: float = 1.0, decay: float = 1.0
+) -> Method:
+    """Deconvolve with a share of the universal weight and multiples of the time constants."""
+
+    def infer(segments: Sequence[Segment]) -> Inferred:
+        found, start = [], time.perf_counter()
+        for segment in segments:
+            tau_rise, tau_decay = segment.time_constants
+            tau_rise, tau_decay = rise * tau_rise, decay * tau_decay
+            kernel = build_kernel(tau_rise, tau_decay, segment.fs)
+            noise = float(noise_level(segment.trace, segment.fs))
+            level = noise * np.linalg.norm(kernel) * np.sqrt(2 * np.log(segment.trace.size))
+            lam = share * float(level / kernel.sum())
+            rates = (segment.fs, tau_rise, tau_decay)
+            trace = segment.trace
+            activity = run_deconvolution(trace, *rates, lam, baseline_mode=baseline, n_threads=1)
+            found.append(activity)
+        return found, time.perf_counter() - start
+
+    return infer
+
+
+def variants() -> dict[str, Method]:
+    """Return every row of the sweep by its name."""
+    shares = {f"lam {share:g} lambda_u": varied(share) for share in (0, 0.05, 0.1, 0.3, 1, 2)}
+    return shares | {
+        "lam auto": ours("auto", "centered"),
+        "baseline causal": varied(baseline="causal"),
+        "baseline constant": varied(baseline="constant"),
+        "baseline none": varied(baseline="none"),
+        "rise x 0.5": varied(rise=0.5),
+        "rise x 2": varied(rise=2.0),
+        "decay x 0.6": varied(decay=0.6),
+        "decay x 1.5": varied(decay=1.5),
+    }
+
+
 def score(segments: Sequence[Segment], activity: Sequence[Array], sigma: float) -> dict[str, Score]:
     """Score each data set, and all of them together under ``"overall"``."""
     profiles: dict[str, dict[str, list[Array]]] = defaultdict(lambda: defaultdict(list))
@@ -173,6 +213,7 @@ def main() -> None:
     parser.add_argument("--peers", metavar="PYTHON", help="interpreter with the other packages")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     parser.add_argument("--quick", action="store_true", help="half a minute of a neuron each")
+    parser.add_argument("--sweep", action="store_true", help="vary our settings instead")
     args = parser.parse_args()
     segments = list(read(args.data, args.quick))
     print(
@@ -180,10 +221,11 @@ def main() -> None:
         f"{'us/frame':>9}"
     )
     rows: list[dict[str, object]] = []
-    for name, method in methods(args.peers).items():
+    compared = variants() if args.sweep else methods(args.peers)
+    for name, method in compared.items():
         rows += report(name, segments, method)
     print(f"\n{by_method(rows, SIGMAS)}")
-    for sigma in SIGMAS:
+    for sigma in () if args.sweep else SIGMAS:
         print(f"\nsigma {sigma:g} s\n\n{by_data_set(rows, sigma)}")
     if args.json:
         args.json.write_text(json.dumps(rows))

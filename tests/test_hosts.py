@@ -1,4 +1,4 @@
-"""No tracked file names a package registry's host or a path of somebody's machine."""
+"""No tracked file names a package registry, its host, or a path of somebody's machine."""
 
 import re
 import subprocess
@@ -27,6 +27,11 @@ HOSTS = [
     )
 ]
 HOST = re.compile("|".join(re.escape(host) for host in HOSTS))
+# Settings that name a registry, in the files whose tools read them; in pieces as well.
+KEYS = ["-".join(("index", "url")), "".join(("regis", "try")), "".join(("resol", "ved"))]
+SETTING = re.compile(
+    rf"(?mi)(?:^|[\s\"'{{,:])(?:extra[-_])?(?:{'|'.join(KEYS).replace('-', '[-_]')})[\"']?\s*[=:]"
+)
 MACHINE_PATH = re.compile(r"(?<![\w.~$}*/-])/(?:work|root|home|tmp|Users)/\w")
 
 
@@ -47,7 +52,26 @@ def test_no_tracked_file_names_a(pattern):
     assert not found
 
 
+def test_no_setting_names_a_registry():
+    found = [
+        f"{path.relative_to(ROOT)}: {match.group().strip()}"
+        for path in tracked_files()
+        if path.suffix in {".toml", ".json"} or path.name.endswith("npmrc")
+        if (match := SETTING.search(path.read_text(encoding="utf-8")))
+    ]
+    assert not found
+
+
 def test_the_patterns_would_notice():
     assert HOST.search(f"https://index.{HOSTS[2]}/")
     assert MACHINE_PATH.search("open('" + "/".join(["", "tmp", "x.npy"]) + "')")
+    index, registry, resolved = KEYS
+    for line in (
+        f'{index} = "x"',
+        f"extra-{index}=x",
+        f"@scope:{registry}=x",
+        f'"{resolved}": "x"',
+    ):
+        assert SETTING.search(line)
+    assert not SETTING.search('reinstall = ["the-registry"]')
     assert len(tracked_files()) > 20

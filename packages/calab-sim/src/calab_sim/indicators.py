@@ -45,7 +45,9 @@ class presets:
     def jgcamp8m(**overrides: object) -> SimulationConfig:
         """jGCaMP8m, fast and sensitive; Zhang et al. (2023), doi:10.1038/s41586-023-05828-9.
 
-        Rise and decay are those with which this project analyses the recordings of that study.
+        That study introduces the indicator; none of the numbers here is a figure of it. Rise and
+        decay are those that our benchmark assumes for its recordings, chosen by hand and not
+        fitted; ``snr`` is our choice.
         """
         return _indicator(0.02, 0.3, 15.0, overrides)
 
@@ -53,7 +55,9 @@ class presets:
     def jgcamp8s(**overrides: object) -> SimulationConfig:
         """jGCaMP8s, slower, most sensitive; Zhang et al. (2023), doi:10.1038/s41586-023-05828-9.
 
-        Rise and decay are those with which this project analyses the recordings of that study.
+        That study introduces the indicator; none of the numbers here is a figure of it. Rise and
+        decay are those that our benchmark assumes for its recordings, chosen by hand and not
+        fitted; ``snr`` is our choice.
         """
         return _indicator(0.03, 0.6, 20.0, overrides)
 
