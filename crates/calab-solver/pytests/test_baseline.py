@@ -63,9 +63,9 @@ def test_gaps_take_the_last_level_and_silence_stays_unknown():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"mode": "median"}, ValueError, 'mode: expected "causal" or "centered", got \'median\''),
+        ({"mode": "median"}, ValueError, "mode: expected 'causal' or 'centered', got 'median'"),
         ({"traces": np.ones((1, 1, 1))}, ValueError, r"traces: expected shape .*, got \(1, 1, 1\)"),
-        ({"traces": [[0.0, 1.0], [0.0, np.inf]]}, ValueError, "got inf at row 1, frame 1"),
+        ({"traces": [[0.0, 1.0], [0.0, np.inf]]}, ValueError, "got inf at cell 1, frame 1"),
         ({"traces": [0.0, -np.inf]}, ValueError, "got -inf at frame 1"),
         ({"traces": np.ones(3, complex)}, TypeError, "got dtype complex128"),
         ({"tau_decay": 0.0}, ValueError, "tau_decay: expected a finite number above 0"),

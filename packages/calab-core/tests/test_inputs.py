@@ -141,7 +141,7 @@ def refused_traces():
             "traces: expected finite values or NaN, got -inf at cell 1, frame 4",
         ),
         (gapped, ValueError, "traces: expected finite values or NaN, got -inf at cell 1, frame 4"),
-        (infinite[2], ValueError, "got inf at cell 0, frame 0"),
+        (infinite[2], ValueError, "got inf at frame 0"),
         (3.0, ValueError, r"expected shape \(n_frames,\) or \(n_cells, n_frames\), got \(\)"),
         (np.zeros((2, 3, 4)), ValueError, r"traces: expected shape .*, got \(2, 3, 4\)"),
         ([[1.0], [1.0, 2.0]], ValueError, "traces: expected rows of equal length"),

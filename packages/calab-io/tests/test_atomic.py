@@ -41,3 +41,11 @@ def test_no_target_moves_before_all_are_written(tmp_path: Path) -> None:
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError, match="expected an existing folder"):
         atomic_path(tmp_path / "no" / "a.npy").__enter__()
+
+
+def test_errors_name_the_file_and_not_its_draft(tmp_path: Path) -> None:
+    target = tmp_path / "a.npy"
+    with pytest.raises(FileNotFoundError) as caught, atomic_path(target):
+        pass
+    assert caught.value.filename == str(target)
+    assert caught.value.filename2 is None

@@ -130,5 +130,49 @@ def test_further_options_reach_the_solver(path: Path, traces: np.ndarray) -> Non
 
 
 def test_filtering_refuses_three_dimensions(path: Path, traces: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="expected traces of 1 or 2 dimensions"):
+    with pytest.raises(ValueError, match=r"expected shape \(n_frames,\) or \(n_cells, n_frames\)"):
         deconvolve_from_export(traces[None], export(path, filter_enabled=True))
+
+
+@pytest.mark.parametrize("filtered", [True, False])
+def test_masked_samples_are_missing(path: Path, traces: np.ndarray, filtered: bool) -> None:
+    mask = np.zeros(traces.shape, dtype=bool)
+    mask[0, 100:110] = True
+    hidden = np.ma.masked_array(np.where(mask, 1e6, traces), mask)
+    missing = np.where(mask, np.nan, traces)
+    source = export(path, filter_enabled=filtered)
+    expected = deconvolve_from_export(missing, source)
+    np.testing.assert_array_equal(deconvolve_from_export(hidden, source), expected)
+
+
+def test_filter_does_not_look_across_segments(path: Path, traces: np.ndarray) -> None:
+    source = export(path, filter_enabled=True)
+    activity = deconvolve_from_export(traces, source, segments=[0, 150])
+    parts = [bandpass_filter(part, 0.1, 0.6, 20.0) for part in (traces[:, :150], traces[:, 150:])]
+    expected = run_deconvolution(np.hstack(parts), 20.0, 0.1, 0.6, 0.05, segments=[0, 150])
+    np.testing.assert_array_equal(activity, expected)
+
+
+@pytest.mark.parametrize(
+    ("traces", "error", "message"),
+    [
+        (["a", "b"], TypeError, "expected real numbers"),
+        (np.ones(9) * 1j, TypeError, "expected real numbers, got dtype complex128"),
+        (np.ones(9, dtype=bool), TypeError, "expected real numbers, got dtype bool"),
+        ([[1.0, 2.0], [1.0]], ValueError, "expected rows of equal length"),
+        ([[0.0, 0.0], [0.0, np.inf]], ValueError, "got inf at cell 1, frame 1"),
+    ],
+)
+@pytest.mark.parametrize("filtered", [True, False])
+def test_traces_that_are_none_are_refused(
+    path: Path, traces: object, error: type[Exception], message: str, filtered: bool
+) -> None:
+    with pytest.raises(error, match=message):
+        deconvolve_from_export(traces, export(path, filter_enabled=filtered))  # type: ignore[call-overload]
+
+
+def test_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="path: expected a path, got None"):
+        load_export_params(None)  # type: ignore[arg-type]
+    with pytest.raises(IsADirectoryError, match="expected a file, got a folder"):
+        load_export_params(tmp_path)

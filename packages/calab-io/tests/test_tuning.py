@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,14 +93,14 @@ def test_missing_samples_are_kept(stem: Path) -> None:
 def test_infinite_sample_is_refused_with_its_place(stem: Path) -> None:
     traces = TRACES.copy()
     traces[1, 2] = -np.inf
-    with pytest.raises(ValueError, match="got -inf at row 1, index 2"):
+    with pytest.raises(ValueError, match="got -inf at cell 1, frame 2"):
         save_for_tuning(traces, 30.0, stem)
     assert list(stem.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("shape", [(), (1, 2, 3)])
 def test_other_dimensions_are_refused(stem: Path, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="expected traces of 1 or 2 dimensions"):
+    with pytest.raises(ValueError, match=r"expected shape \(n_frames,\)"):
         save_for_tuning(np.zeros(shape), 30.0, stem)
 
 
@@ -110,9 +111,11 @@ def test_impossible_rates_are_refused(stem: Path, fs: float) -> None:
 
 
 def test_complex_traces_and_inexpressible_metadata_are_refused(stem: Path) -> None:
-    with pytest.raises(TypeError, match="expected real-valued traces, got dtype complex128"):
+    with pytest.raises(TypeError, match="traces: expected real numbers, got dtype complex128"):
         save_for_tuning(TRACES * 1j, 30.0, stem)
-    with pytest.raises(TypeError, match="not JSON serializable"):
+    with pytest.raises(
+        TypeError, match=r"metadata: expected what JSON can express: .*not JSON serializable"
+    ):
         save_for_tuning(TRACES, 30.0, stem, {"x": object()})
     assert list(stem.parent.iterdir()) == []
 
@@ -154,3 +157,26 @@ def test_pair_that_does_not_belong_together_is_refused(stem: Path) -> None:
     np.save(f"{stem}.npy", TRACES[:1])
     with pytest.raises(ValueError, match=r"expected 2 cells x 3 frames .* got 1 x 3"):
         load_tuning_data(stem)
+
+
+def test_masked_samples_become_missing(stem: Path) -> None:
+    save_for_tuning(np.ma.masked_equal(np.array([[1, 2, 3]]), 2), 30.0, stem)
+    np.testing.assert_array_equal(load_tuning_data(stem)[0], [[1.0, np.nan, 3.0]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"traces": np.ones((1, 3), dtype=bool)}, TypeError, "traces: expected real numbers"),
+        ({"traces": [[1.0], [1.0, 2.0]]}, ValueError, "traces: expected rows of equal length"),
+        ({"fs": "30"}, TypeError, "fs: expected a number, got '30'"),
+        ({"fs": None}, TypeError, "fs: expected a number, got None"),
+        ({"metadata": [1]}, TypeError, "metadata: expected a dict, got list"),
+    ],
+)
+def test_wrong_arguments_are_named(
+    stem: Path, changes: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        save_for_tuning(**{"traces": TRACES, "fs": 30.0, "path": stem, **changes})
+    assert list(stem.parent.iterdir()) == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from calab_core import run_deconvolution, run_deconvolution_full
+from calab_io import save_for_tuning
 from typer.testing import Result
 
 Command = Callable[..., Result]
@@ -239,3 +240,41 @@ def test_rate_is_asked_for_where_nothing_says_it(
 ) -> None:
     np.save(folder / "alone.npy", traces)
     assert "give the sampling rate with --fs HZ" in refused("deconvolve", "alone.npy", *KERNEL)
+
+
+def test_export_of_another_rate_is_refused(
+    refused: Refused, params: Path, traces: np.ndarray
+) -> None:
+    save_for_tuning(traces, 30.0, "other")
+    line = refused("deconvolve", "other.npy", "-p", params)
+    assert "tuned at 20 Hz" in line
+    assert "says 30 Hz" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--tau-rise", "-1", "--tau-decay", 0.6), "calab: --tau-rise: expected"),
+        ((*KERNEL, "--fs", "-1"), "calab: --fs: expected"),
+        ((*KERNEL, "--lam", "-1"), "calab: --lam: expected"),
+        ((*KERNEL, "--tol", "2"), "calab: --tol: expected"),
+        ((*KERNEL, "--n-threads", "0"), "calab: --n-threads: expected"),
+    ],
+)
+def test_errors_name_the_option(
+    refused: Refused, recording: Path, arguments: tuple[object, ...], words: str
+) -> None:
+    assert refused("deconvolve", recording, *arguments).startswith(words)
+
+
+def test_broken_sidecar_needs_a_rate_and_is_said_aloud(
+    calab_command: Command, refused: Refused, recording: Path
+) -> None:
+    Path("rec_metadata.json").write_text('{"sampling_rate_hz": "fast"}')
+    assert "expected a number in sampling_rate_hz, got 'fast'" in refused(
+        "deconvolve", recording, *KERNEL
+    )
+    Path("rec_metadata.json").write_text("{")
+    result = calab_command("deconvolve", recording, *KERNEL, "--fs", 20)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith("calab: warning: rec_metadata.json: expected a JSON file")

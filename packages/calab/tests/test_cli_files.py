@@ -119,3 +119,12 @@ def test_versions_lists_what_is_installed(calab_command: Command) -> None:
     found = json.loads(calab_command("versions", "--json").stdout)
     assert {"calab", "calab-solver", "python"} <= set(found)
     assert "calab-core" in calab_command("versions").stdout
+
+
+def test_suffix_of_the_output_is_not_doubled(calab_command: Command, table: Path) -> None:
+    assert calab_command("convert", table, "--fs", 30, "-o", "zz.npy").exit_code == 0
+    assert load_tuning_data("zz")[0].shape == (2, 4)
+
+
+def test_info_on_a_name_without_suffix_says_there_is_no_file(refused: Refused) -> None:
+    assert refused("info", "nofile") == "calab: nofile: no such file"

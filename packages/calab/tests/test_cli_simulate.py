@@ -76,3 +76,12 @@ def test_any_existing_file_of_the_three_stops_it(refused: Refused) -> None:
     Path("simulated_truth.npz").touch()
     assert "simulated_truth.npz exists" in refused("simulate", *SMALL)
     assert not Path("simulated.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [('{"num_cell": 3}', "num_cell: "), ('{"kernel": {"tau_rise": 0.1}}', "kernel.tau_rise: ")],
+)
+def test_mistyped_key_is_named(refused: Refused, text: str, key: str) -> None:
+    Path("typo.json").write_text(text)
+    assert key in refused("simulate", "--config", "typo.json")

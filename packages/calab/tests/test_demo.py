@@ -121,3 +121,13 @@ def test_figure_of_few_cells(cells: int) -> None:
     titles = [axes.get_title(loc="left") for axes in figure.get_axes()]
     assert sum(title.startswith("cell ") for title in titles) == cells
     assert all(axes.get_ylabel() for axes in figure.get_axes())
+
+
+def test_figure_of_an_earlier_run_does_not_stay(
+    calab_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("demo-output").mkdir()
+    Path("demo-output/figure.png").touch()
+    monkeypatch.setattr("calab.cli.demo.find_spec", lambda name: None)
+    assert calab_command("demo", *SMALL, "--force").exit_code == 0
+    assert not Path("demo-output/figure.png").exists()

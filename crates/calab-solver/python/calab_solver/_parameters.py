@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-__all__ = ["as_choice", "as_count", "as_number"]
+__all__ = ["as_choice", "as_count", "as_dtype", "as_number"]
 
 
 def as_choice(name: str, value: str, options: tuple[str, ...]) -> str:
@@ -36,6 +38,34 @@ def as_choice(name: str, value: str, options: tuple[str, ...]) -> str:
     expected = " or ".join(map(repr, options))
     message = f"{name}: expected {expected}, got {value!r}"
     raise ValueError(message) if isinstance(value, str) else TypeError(message)
+
+
+def as_dtype(name: str, value: str | np.dtype[Any] | type[Any]) -> str:
+    """Accept a floating-point type of NumPy, or its name.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument, for the message.
+    value : str, numpy.dtype or type
+        What came.
+
+    Returns
+    -------
+    {"float64", "float32"}
+        The name of the type.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a type of NumPy nor a string.
+    ValueError
+        If it is another type or name.
+    """
+    named = isinstance(value, np.dtype) or (
+        isinstance(value, type) and issubclass(value, np.generic)
+    )
+    return as_choice(name, np.dtype(value).name if named else value, ("float64", "float32"))  # type: ignore[arg-type]
 
 
 def as_number(name: str, value: float) -> float:

@@ -44,7 +44,7 @@ def as_traces(name: str, values: ArrayLike) -> NDArray[np.float64]:
     name : str
         How the caller knows the argument, for the message.
     values : array_like, shape (n_frames,) or (n_cells, n_frames)
-        Real numbers; NaN marks samples that were not observed.
+        Real numbers; NaN, and what a masked array masks, marks samples that were not observed.
 
     Returns
     -------
@@ -56,19 +56,9 @@ def as_traces(name: str, values: ArrayLike) -> NDArray[np.float64]:
     TypeError
         If the values are not real numbers.
     ValueError
-        If there are not one or two axes, or a value is infinite (its row and frame are named).
+        As `as_batch`.
     """
-    array = as_real(name, values)
-    if array.ndim not in (1, 2):
-        raise ValueError(
-            f"{name}: expected shape (n_frames,) or (n_cells, n_frames), got {array.shape}"
-        )
-    infinite = np.isinf(array)
-    if infinite.any():
-        index = np.unravel_index(int(infinite.argmax()), array.shape)
-        where = f"row {index[0]}, frame {index[1]}" if array.ndim == 2 else f"frame {index[0]}"
-        raise ValueError(f"{name}: expected finite values or NaN, got {array[index]} at {where}")
-    return np.atleast_2d(array)
+    return np.require(as_batch(name, values), np.float64, "C")
 
 
 def as_batch(
@@ -106,9 +96,8 @@ def as_batch(
         )
     single = array.dtype.kind == "f" and array.dtype.itemsize <= 4
     batch = np.require(array, np.float32 if single else np.float64, "A")
-    batch = np.atleast_2d(batch)
     _refuse_samples(name, batch, gaps)
-    return batch
+    return np.atleast_2d(batch)
 
 
 def _as_numbers(name: str, values: ArrayLike) -> NDArray[Any]:
@@ -126,14 +115,15 @@ def _as_numbers(name: str, values: ArrayLike) -> NDArray[Any]:
 
 def _refuse_samples(name: str, batch: NDArray[Any], gaps: bool) -> None:
     # One pass without temporaries: a sum is finite unless a sample is not, or it overflows.
+    cells = np.atleast_2d(batch)
     with np.errstate(over="ignore", invalid="ignore"):
-        suspects = np.flatnonzero(~np.isfinite(batch.sum(axis=1)))
+        suspects = np.flatnonzero(~np.isfinite(cells.sum(axis=1)))
     expected = "finite values" + (" or NaN" if gaps else "")
     for cell in suspects:
-        row = batch[cell]
+        row = cells[cell]
         refused = np.flatnonzero(np.isinf(row) if gaps else ~np.isfinite(row))
         if refused.size:
-            where = f"cell {cell}, frame {refused[0]}"
+            where = ("" if batch.ndim == 1 else f"cell {cell}, ") + f"frame {refused[0]}"
             raise ValueError(f"{name}: expected {expected}, got {row[refused[0]]} at {where}")
 
 
@@ -153,17 +143,26 @@ def as_segments(segments: Sequence[int] | NDArray[np.integer] | None) -> list[in
     Raises
     ------
     TypeError
-        If the start frames are not whole numbers.
+        If it is not a sequence, or the start frames are not whole numbers.
     ValueError
-        If they are not one-dimensional, or one is negative.
+        If they are not one-dimensional, or one is negative or beyond any recording.
     """
-    if segments is None or len(segments) == 0:
+    if segments is None:
         return []
-    starts = np.asarray(segments)
-    if starts.dtype.kind not in "iu":
-        raise TypeError(f"segments: expected whole numbers, got dtype {starts.dtype}")
+    try:
+        starts = np.asarray(segments)
+    except ValueError as error:
+        raise ValueError(f"segments: expected one axis, got {error}") from error
+    if starts.ndim == 0:
+        raise TypeError(f"segments: expected a sequence of whole numbers, got {segments!r}")
     if starts.ndim != 1:
         raise ValueError(f"segments: expected one axis, got shape {starts.shape}")
+    if starts.size == 0:
+        return []
+    if starts.dtype.kind == "O" and all(isinstance(start, int) for start in starts):
+        raise ValueError(f"segments: expected start frames below 2**63, got {max(starts, key=abs)}")
+    if starts.dtype.kind not in "iu":
+        raise TypeError(f"segments: expected whole numbers, got dtype {starts.dtype}")
     if starts.min() < 0:
         raise ValueError(f"segments: expected start frames from 0 on, got {starts.min()}")
     return [int(start) for start in starts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import _native
+from ._parameters import as_number
 
 __all__ = ["tau_to_ar2"]
 
@@ -33,6 +34,8 @@ def tau_to_ar2(tau_rise: float, tau_decay: float, fs: float) -> tuple[float, flo
 
     Raises
     ------
+    TypeError
+        If a parameter is not a number.
     ValueError
         If a parameter is not finite and above zero, or ``tau_rise >= tau_decay``.
 
@@ -47,4 +50,6 @@ def tau_to_ar2(tau_rise: float, tau_decay: float, fs: float) -> tuple[float, flo
     >>> round(d, 4), round(r, 4)
     (0.92, 0.1889)
     """
-    return _native.tau_to_ar2(tau_rise, tau_decay, fs)
+    return _native.tau_to_ar2(
+        as_number("tau_rise", tau_rise), as_number("tau_decay", tau_decay), as_number("fs", fs)
+    )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
+from ._parameters import as_choice, as_number
 from ._traces import as_segments, as_traces
 
 __all__ = ["rolling_baseline"]
@@ -54,7 +55,8 @@ def rolling_baseline(
     Raises
     ------
     TypeError
-        If `traces` or `segments` do not hold numbers of their kind.
+        If `traces` or `segments` do not hold numbers of their kind, `fs` or `tau_decay` is not a
+        number, or `mode` is not a string.
     ValueError
         If `traces` has not one or two axes or holds infinite values, `fs` or `tau_decay` is not
         finite and above zero, or `mode` or `segments` is not valid.
@@ -65,9 +67,13 @@ def rolling_baseline(
     >>> rolling_baseline(np.full(4, 2.0), fs=30.0, tau_decay=0.4)
     array([2., 2., 2., 2.])
     """
-    if mode not in ("causal", "centered"):
-        raise ValueError(f'mode: expected "causal" or "centered", got {mode!r}')
+    centered = as_choice("mode", mode, ("causal", "centered")) == "centered"
     cells = as_traces("traces", traces)
-    centered = mode == "centered"
-    baseline = _native.rolling_baseline(cells, fs, tau_decay, centered, as_segments(segments))
+    baseline = _native.rolling_baseline(
+        cells,
+        as_number("fs", fs),
+        as_number("tau_decay", tau_decay),
+        centered,
+        as_segments(segments),
+    )
     return baseline.reshape(np.shape(traces))

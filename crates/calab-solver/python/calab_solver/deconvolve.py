@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
-from ._parameters import as_choice, as_count, as_number
+from ._parameters import as_choice, as_count, as_dtype, as_number
 from ._traces import as_batch, as_segments
 
 __all__ = ["Deconvolution", "deconvolve"]
@@ -93,7 +93,7 @@ def deconvolve(
     segments: Sequence[int] | NDArray[np.integer] | None = None,
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
-    dtype: Literal["float64", "float32"] = "float64",
+    dtype: Literal["float64", "float32"] | np.dtype[Any] | type[np.floating[Any]] = "float64",
     full: bool = False,
     instruction_set: str | None = None,
 ) -> Deconvolution:
@@ -141,7 +141,7 @@ def deconvolve(
         Threads; as many as the process may use by default. The result does not depend on it.
     progress : callable, optional
         Called with the number of cells done and in total.
-    dtype : {"float64", "float32"}
+    dtype : {"float64", "float32"}, or the NumPy type of that name
         Type of ``activity``.
     full : bool
         Also return ``reconvolution``, ``removed_baseline`` and ``noise``.
@@ -193,9 +193,9 @@ def deconvolve(
         boxed=boxed,
         baseline=as_choice("baseline_mode", baseline_mode, _BASELINE_MODES),
         segments=as_segments(segments),
-        tol=_TOLERANCE[method_used] if tol is None else as_number("tol", tol),
+        tol=_TOLERANCE[method_used] if tol is None else _tolerance(tol),
         max_iters=as_count("max_iters", max_iters, 0),
-        single=as_choice("dtype", dtype, ("float64", "float32")) == "float32",
+        single=as_dtype("dtype", dtype) == "float32",
         full=full,
         n_threads=None if n_threads is None else as_count("n_threads", n_threads, 1),
         level=instruction_set,
@@ -241,6 +241,13 @@ def _without_frames(found: Deconvolution, weight: float | None) -> Deconvolution
         lam_rule=np.full(zero.size, "no events" if weight is None else "given", dtype=_LAM_RULE),
         masked_fraction=zero.copy(),
     )
+
+
+def _tolerance(tol: float) -> float:
+    tolerance = as_number("tol", tol)
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tol: expected a number between 0 and 1, got {tolerance}")
+    return tolerance
 
 
 def _weight(lam: float | str, boxed: bool) -> float | None:

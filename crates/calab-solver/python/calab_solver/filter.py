@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
+from ._parameters import as_number
 from ._traces import as_segments, as_traces
 
 __all__ = ["bandpass_filter"]
@@ -33,8 +34,8 @@ def bandpass_filter(
     Parameters
     ----------
     trace : array_like, shape (n_frames,) or (n_cells, n_frames)
-        Fluorescence in any unit. NaN marks samples that were not observed: the filter sees a
-        straight line there, and the result NaN.
+        Fluorescence in any unit. NaN, and what a masked array masks, marks samples that were not
+        observed: the filter sees a straight line there, and the result is NaN.
     tau_rise, tau_decay : float
         Time constants of the kernel in seconds, ``0 < tau_rise < tau_decay``.
     fs : float
@@ -51,7 +52,7 @@ def bandpass_filter(
     Raises
     ------
     TypeError
-        If `trace` or `segments` do not hold numbers of their kind.
+        If `trace` or `segments` do not hold numbers of their kind, or a parameter is not a number.
     ValueError
         If `trace` has not one or two axes or holds infinite values, a parameter is not finite
         and above zero, ``tau_rise >= tau_decay``, or `segments` do not ascend inside the trace.
@@ -63,5 +64,11 @@ def bandpass_filter(
     True
     """
     cells = as_traces("trace", trace)
-    filtered = _native.bandpass_filter(cells, tau_rise, tau_decay, fs, as_segments(segments))
+    filtered = _native.bandpass_filter(
+        cells,
+        as_number("tau_rise", tau_rise),
+        as_number("tau_decay", tau_decay),
+        as_number("fs", fs),
+        as_segments(segments),
+    )
     return filtered.reshape(np.shape(trace))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
+from ._parameters import as_number
 from ._traces import as_real
 
 __all__ = ["build_kernel", "compute_lipschitz", "compute_upsample_factor"]
@@ -31,6 +32,8 @@ def build_kernel(tau_rise: float, tau_decay: float, fs: float) -> NDArray[np.flo
 
     Raises
     ------
+    TypeError
+        If a parameter is not a number.
     ValueError
         If a parameter is not finite and above zero, ``tau_rise >= tau_decay``, or the kernel has
         more than 2**20 samples.
@@ -41,7 +44,10 @@ def build_kernel(tau_rise: float, tau_decay: float, fs: float) -> NDArray[np.flo
     >>> kernel.size, float(kernel[0]), float(kernel.max())
     (166, 0.0, 1.0)
     """
-    return _native.build_kernel(tau_rise, tau_decay, fs).astype(np.float32)
+    kernel = _native.build_kernel(
+        as_number("tau_rise", tau_rise), as_number("tau_decay", tau_decay), as_number("fs", fs)
+    )
+    return kernel.astype(np.float32)
 
 
 def compute_lipschitz(kernel: ArrayLike) -> float:
@@ -102,6 +108,8 @@ def compute_upsample_factor(fs: float, target_fs: float) -> int:
 
     Raises
     ------
+    TypeError
+        If a rate is not a number.
     ValueError
         If a rate is not finite and above zero, or the factor reaches 2**32.
 
@@ -110,4 +118,4 @@ def compute_upsample_factor(fs: float, target_fs: float) -> int:
     >>> compute_upsample_factor(30.0, 300.0)
     10
     """
-    return _native.compute_upsample_factor(fs, target_fs)
+    return _native.compute_upsample_factor(as_number("fs", fs), as_number("target_fs", target_fs))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
+from ._parameters import as_number
 from ._traces import as_segments, as_traces
 
 __all__ = ["noise_level"]
@@ -42,12 +43,12 @@ def noise_level(
     Returns
     -------
     numpy.ndarray, shape (n_cells,), or float for a single trace
-        Standard deviation in the unit of `traces`; 0 for fewer than two samples.
+        Standard deviation in the unit of `traces`; 0 for a single sample, NaN for none.
 
     Raises
     ------
     TypeError
-        If `traces` or `segments` do not hold numbers of their kind.
+        If `traces` or `segments` do not hold numbers of their kind, or `fs` is not a number.
     ValueError
         If `traces` has not one or two axes or holds infinite values, `fs` is not finite and
         above zero, or `segments` do not ascend inside the trace.
@@ -73,5 +74,7 @@ def noise_level(
     1.4142135623730951
     """
     cells = as_traces("traces", traces)
-    noise = _native.noise_level(cells, fs, as_segments(segments))
+    noise = _native.noise_level(cells, as_number("fs", fs), as_segments(segments))
+    # Nothing was seen of such a cell, so nothing is known of its noise.
+    noise[np.isnan(cells).all(axis=1)] = np.nan
     return noise if np.ndim(traces) == 2 else float(noise[0])

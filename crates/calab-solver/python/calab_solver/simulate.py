@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
+from ._parameters import as_count
 
 __all__ = ["SimulatedCells", "simulate_cells"]
 
@@ -163,7 +164,7 @@ def simulate_cells(
     _check_count("n_frames", n_frames)
     traces, spikes, clean = (np.empty((n_cells, n_frames), dtype=np.float32) for _ in range(3))
     properties = np.empty((n_cells, 4))
-    threads = _available_processors() if n_threads is None else n_threads
+    threads = _available_processors() if n_threads is None else as_count("n_threads", n_threads, 1)
     _native.simulate_cells(parameters, traces, spikes, clean, properties, threads)
     return SimulatedCells(traces, spikes, clean, *np.ascontiguousarray(properties.T))
 

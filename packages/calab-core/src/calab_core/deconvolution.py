@@ -35,7 +35,7 @@ def run_deconvolution(
     segments: Sequence[int] | NDArray[np.integer] | None = None,
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
-    dtype: Literal["float64", "float32"] = "float64",
+    dtype: Literal["float64", "float32"] | np.dtype[Any] | type[np.floating[Any]] = "float64",
 ) -> NDArray[Any]:
     r"""Infer the activity behind calcium traces, to a certified distance from the optimum.
 
@@ -81,7 +81,7 @@ def run_deconvolution(
         Threads; by default as many as the process may use. The result does not depend on it.
     progress : callable, optional
         Called in this thread with the number of cells done and in total.
-    dtype : {"float64", "float32"}
+    dtype : {"float64", "float32"}, or the NumPy type of that name
         Type of the activity.
 
     Returns
@@ -157,7 +157,7 @@ def run_deconvolution_full(
     segments: Sequence[int] | NDArray[np.integer] | None = None,
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
-    dtype: Literal["float64", "float32"] = "float64",
+    dtype: Literal["float64", "float32"] | np.dtype[Any] | type[np.floating[Any]] = "float64",
 ) -> DeconvolutionResult:
     """Infer the activity, and return the fit, the baseline and the certificate with it.
 

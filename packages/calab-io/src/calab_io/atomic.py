@@ -45,9 +45,16 @@ def atomic_paths(targets: Sequence[str | Path]) -> Iterator[list[Path]]:
     with ExitStack() as cleanup:
         for draft in drafts:
             cleanup.callback(draft.unlink, missing_ok=True)
-        yield drafts
-        for draft, final in zip(drafts, finals, strict=True):
-            os.replace(draft, final)
+        try:
+            yield drafts
+            for draft, final in zip(drafts, finals, strict=True):
+                os.replace(draft, final)
+        except OSError as err:
+            # The caller knows the file by the name that it will have.
+            names = dict(zip(map(str, drafts), map(str, finals), strict=True))
+            if str(err.filename) in names:
+                err.filename, err.filename2 = names[str(err.filename)], None
+            raise
 
 
 @contextmanager

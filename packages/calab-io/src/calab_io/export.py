@@ -10,12 +10,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-import numpy as np
 from calab_core import bandpass_filter, run_deconvolution_full
 
-from .tuning import read_json_object
+from .documents import as_path, read_json_object
 
 if TYPE_CHECKING:
+    import numpy as np
     from calab_core import DeconvolutionResult
     from numpy.typing import ArrayLike, NDArray
 
@@ -51,10 +51,14 @@ def load_export_params(path: str | Path) -> dict[str, Any]:
         If there is no such file.
     KeyError
         If a required field is missing.
+    IsADirectoryError
+        If it is a folder.
+    TypeError
+        If `path` is not a path.
     ValueError
         If the file is not JSON, or a field does not hold a finite number.
     """
-    path = Path(path)
+    path = as_path(path)
     parameters = read_json_object(path).get("parameters")
     if not isinstance(parameters, dict):
         raise KeyError(f"{path}: no object 'parameters': expected a CaTune export")
@@ -88,13 +92,15 @@ def deconvolve_from_export(
     Parameters
     ----------
     traces : array_like, shape (n_cells, n_frames) or (n_frames,)
-        Calcium traces, sampled at the exported rate. NaN marks a missing sample.
+        Calcium traces, sampled at the exported rate. NaN, and what a masked array masks, marks
+        a missing sample.
     params_path : str or Path
         The exported JSON file.
     return_full : bool, optional
         Return a `DeconvolutionResult` instead of the activity alone.
     **options
         Further keywords of `run_deconvolution_full`: `method`, `baseline_mode`, `on_nan`, ...
+        Neither the filter nor the solver looks across the borders of `segments`.
 
     Returns
     -------
@@ -109,13 +115,15 @@ def deconvolve_from_export(
         If the export lacks a required field.
     ValueError
         If the export or the traces are not valid.
+    TypeError
+        If the traces do not hold real numbers.
     """
     params = load_export_params(params_path)
     tau_rise, tau_decay, fs = params["tau_rise"], params["tau_decay"], params["fs"]
-    array = np.asarray(traces)
     if params["filter_enabled"]:
-        array = _filter_rows(array, tau_rise, tau_decay, fs)
-    result = run_deconvolution_full(array, fs, tau_rise, tau_decay, params["lambda_"], **options)
+        segments = options.get("segments")
+        traces = bandpass_filter(traces, tau_rise, tau_decay, fs, segments=segments)
+    result = run_deconvolution_full(traces, fs, tau_rise, tau_decay, params["lambda_"], **options)
     return result if return_full else result.activity
 
 
@@ -126,22 +134,3 @@ def _number(parameters: dict[str, Any], field: str, path: Path) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{path}: expected a finite number in parameters.{field}, got {value!r}")
     return float(value)
-
-
-def _filter_rows(
-    traces: NDArray[Any], tau_rise: float, tau_decay: float, fs: float
-) -> NDArray[np.float64]:
-    if traces.ndim not in (1, 2):
-        raise ValueError(f"expected traces of 1 or 2 dimensions, got shape {traces.shape}")
-    filtered = np.array(traces, dtype=np.float64)
-    for row in np.atleast_2d(filtered):
-        missing = np.isnan(row)
-        if missing.all():
-            continue
-        # The filter runs in the frequency domain and needs every sample: gaps are bridged
-        # by straight lines for the filter only, and are gaps again for the solver.
-        frames = np.arange(row.size)
-        row[missing] = np.interp(frames[missing], frames[~missing], row[~missing])
-        row[:] = bandpass_filter(row, tau_rise, tau_decay, fs)
-        row[missing] = np.nan
-    return filtered

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from calab_solver._parameters import as_number
+from calab_solver._traces import as_traces
 
 from .atomic import atomic_paths
+from .documents import read_json_object
 from .traces import read_npy
 
 if TYPE_CHECKING:
@@ -35,7 +38,8 @@ def save_for_tuning(
     Parameters
     ----------
     traces : array_like, shape (n_cells, n_frames) or (n_frames,)
-        Calcium traces. NaN marks a missing sample and is kept.
+        Calcium traces. NaN marks a missing sample and is kept; what a masked array masks
+        becomes NaN.
     fs : float
         Sampling rate in Hz.
     path : str or Path
@@ -47,27 +51,31 @@ def save_for_tuning(
     Raises
     ------
     ValueError
-        If `traces` is not one- or two-dimensional or holds an infinite value, or `fs` is not
-        positive and finite.
+        If `traces` is not one- or two-dimensional, has rows of unequal length or holds an infinite
+        value, or `fs` is not positive and finite.
     TypeError
-        If `traces` is not real-valued or `metadata` holds what JSON cannot express.
+        If `traces` or `fs` is not real-valued (booleans are not), or `metadata`
+        is not a dict or holds what JSON cannot express.
     NotADirectoryError
         If the folder of `path` is not there.
     """
-    array = _as_saved(traces)
-    if not (math.isfinite(fs) and fs > 0):
-        raise ValueError(f"expected a positive, finite fs in Hz, got {fs}")
+    array = as_traces("traces", traces)
+    rate = as_number("fs", fs)
+    if not (math.isfinite(rate) and rate > 0):
+        raise ValueError(f"fs: expected a positive, finite fs in Hz, got {rate}")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise TypeError(f"metadata: expected a dict, got {type(metadata).__name__}")
     sidecar = {
         **(metadata or {}),
         "schema_version": _SCHEMA_VERSION,
-        "sampling_rate_hz": float(fs),
+        "sampling_rate_hz": rate,
         "num_cells": array.shape[0],
         "num_timepoints": array.shape[1],
         "dtype": _DTYPE,
     }
-    text = json.dumps(_jsonable(sidecar), indent=2, allow_nan=False)
+    text = _encoded(sidecar)
     with atomic_paths(_pair(path)) as (array_draft, sidecar_draft):
-        np.save(array_draft, array, allow_pickle=False)
+        np.save(array_draft, array.astype(_DTYPE, copy=False), allow_pickle=False)
         sidecar_draft.write_text(text + "\n", encoding="utf-8")
 
 
@@ -107,56 +115,16 @@ def load_tuning_data(path: str | Path) -> tuple[NDArray[np.float64], dict[str, A
     return traces, metadata
 
 
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file whose top level is an object.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is not JSON or not an object.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as err:
-        raise ValueError(f"{path}: expected a JSON file: {err}") from err
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(document).__name__}")
-    return document
-
-
 def _pair(stem: str | Path) -> tuple[Path, Path]:
     # Appended, not with_suffix: a stem may hold dots ("mouse.3").
     return Path(f"{stem}.npy"), Path(f"{stem}_metadata.json")
 
 
-def _as_saved(traces: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(traces)
-    if array.ndim not in (1, 2):
-        raise ValueError(f"expected traces of 1 or 2 dimensions, got shape {array.shape}")
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"expected real-valued traces, got dtype {array.dtype}")
-    saved = np.ascontiguousarray(np.atleast_2d(array), dtype=_DTYPE)
-    infinite = np.argwhere(np.isinf(saved))
-    if infinite.size:
-        row, frame = infinite[0]
-        raise ValueError(
-            f"expected finite traces (NaN marks a missing sample), got {saved[row, frame]} "
-            f"at row {row}, index {frame}"
-        )
-    return saved
+def _encoded(sidecar: dict[str, Any]) -> str:
+    try:
+        return json.dumps(_jsonable(sidecar), indent=2, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as err:
+        raise TypeError(f"metadata: expected what JSON can express: {err}") from err
 
 
 def _jsonable(value: Any) -> Any:

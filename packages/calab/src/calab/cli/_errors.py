@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,10 +67,15 @@ def _explain(err: typer.TyperException) -> None:
 
 
 @contextmanager
-def user_input() -> Iterator[None]:
+def user_input(flags: Mapping[str, str] | None = None) -> Iterator[None]:
     """Report what the library says about the user's data as `BadInput`, and pass on warnings.
 
     Only for calls whose errors speak of input and output: a mistake of ours keeps its traceback.
+
+    Parameters
+    ----------
+    flags : mapping, optional
+        Option by the argument that it sets: errors that begin with the one will with the other.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
@@ -81,7 +86,7 @@ def user_input() -> Iterator[None]:
         except OSError as err:
             raise BadInput(_describe(err)) from err
         except (ValueError, TypeError) as err:
-            raise BadInput(_describe_invalid(err)) from err
+            raise BadInput(_in_flags(_describe_invalid(err), flags or {})) from err
         except MemoryError as err:
             raise BadInput(f"not enough memory: {err}") from err
     for warning in caught:
@@ -97,6 +102,11 @@ def complain(message: str) -> None:
         Line breaks in it become blanks.
     """
     typer.echo(f"calab: {' '.join(message.split())}", err=True)
+
+
+def _in_flags(message: str, flags: Mapping[str, str]) -> str:
+    name, colon, rest = message.partition(":")
+    return f"{flags.get(name, name)}{colon}{rest}"
 
 
 def _describe(err: OSError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import fields
 from pathlib import Path
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from calab_core import DeconvolutionResult
 
 __all__ = ["deconvolve"]
+
+_KERNEL_FLAGS = {"tau_r": "--tau-rise", "tau_d": "--tau-decay", "fs": "--fs", "lam": "--lam"}
 
 
 def deconvolve(
@@ -75,7 +78,7 @@ def deconvolve(
     _check_source(params, kernel)
     target = _target(output, full)
     claim_outputs([target], force=force, source=file)
-    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows)
+    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs)
     options = {
         "method": method,
         "conv_mode": conv_mode,
@@ -132,8 +135,13 @@ def _solve(
 
         boxed = options.get("constraint") == "box01"
         settings = load_export_params(params) if params else _settings(kernel, recording.fs, boxed)
+        if params:
+            _check_rate(params, settings["fs"], recording.fs)
     n_cells = len(recording.traces)
-    with user_input(), progress_bar("deconvolving", n_cells, quiet=quiet) as progress:
+    # What --params set has no option: such errors keep the name of the parameter.
+    flags = {name: f"--{name.replace('_', '-')}" for name in options}
+    flags |= {} if params else _KERNEL_FLAGS
+    with user_input(flags), progress_bar("deconvolving", n_cells, quiet=quiet) as progress:
         from calab_core import run_deconvolution_full
 
         start = time.perf_counter()
@@ -147,6 +155,14 @@ def _solve(
                 recording.traces, *arguments, progress=progress, **options
             )
     return result, settings, time.perf_counter() - start
+
+
+def _check_rate(params: Path, exported: float, recorded: float | None) -> None:
+    if recorded is not None and not math.isclose(exported, recorded, rel_tol=1e-6):
+        raise BadInput(
+            f"{params}: tuned at {exported:g} Hz, but the recording's _metadata.json says "
+            f"{recorded:g} Hz"
+        )
 
 
 def _settings(kernel: dict[str, Any], recorded_fs: float | None, boxed: bool) -> dict[str, Any]:

@@ -57,6 +57,9 @@ def demo(
     with user_input():
         out.mkdir(parents=True, exist_ok=True)
         _write(outcome, files, {**summary, "simulation": config.model_dump(mode="json")})
+        if force and not figure:
+            # The figure of an earlier run would be taken for one of this.
+            (out / "figure.png").unlink(missing_ok=True)
     if json:
         print_json({**summary, "output": files})
     else:

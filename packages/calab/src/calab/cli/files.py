@@ -42,13 +42,15 @@ def convert(
     if format is not None and file.suffix.lower() not in _SUFFIXES[format]:
         raise BadInput(f"{file}: expected a {' or '.join(_SUFFIXES[format])} file")
     stem = output or Path(file.stem)
+    # STEM.npy is what is written, and may be what is meant.
+    stem = stem.with_suffix("") if stem.suffix == ".npy" else stem
     pair = [Path(f"{stem}.npy"), Path(f"{stem}_metadata.json")]
     claim_outputs(pair, force=force, source=file)
-    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows)
-    rate = recording.fs if fs is None else fs
+    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs)
+    rate = recording.fs
     if rate is None:
         raise BadInput("give the sampling rate with --fs HZ")
-    with user_input():
+    with user_input({"fs": "--fs"}):
         from calab_io import save_for_tuning
 
         save_for_tuning(recording.traces, rate, stem, {**recording.metadata, "source": file.name})
@@ -64,6 +66,8 @@ def info(
     file: File, transpose: Transpose = False, skip_rows: SkipRows = 0, json: Json = False
 ) -> None:
     """Describe FILE: traces, or an export of CaTune (.json)."""
+    if not file.exists():
+        raise BadInput(f"{file}: no such file")
     if file.suffix.lower() == ".json":
         with user_input():
             from calab_io import load_export_params

@@ -109,6 +109,7 @@ def simulation_config(
     given = {"num_cells": cells, "num_timepoints": frames, "fs_hz": fs, "seed": seed}
     overrides: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
     with user_input():
+        from calab_io.documents import read_json_object
         from calab_sim import SimulationConfig, presets
 
         if preset is not None:
@@ -116,8 +117,8 @@ def simulation_config(
                 raise BadInput(f"no preset {preset!r}: there are {', '.join(preset_names())}")
             made: SimulationConfig = getattr(presets, preset)(**overrides)
             return made
-        document = _read_config(config) if config is not None else {}
-        return SimulationConfig.model_validate({**document, **overrides})
+        document = read_json_object(config) if config is not None else {}
+        return SimulationConfig.model_validate({**document, **overrides}, extra="forbid")
 
 
 def preset_names() -> list[str]:
@@ -151,15 +152,3 @@ def truth_arrays(result: SimulationResult) -> dict[str, Any]:
 
     names = ("spikes", "clean_calcium", "alpha", "snr", "tau_rise_s", "tau_decay_s")
     return {name: np.array([getattr(c, name) for c in result.ground_truth]) for name in names}
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    import json
-
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as err:
-        raise ValueError(f"{path}: expected a JSON file: {err}") from err
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: expected a JSON object, got {type(document).__name__}")
-    return document
