@@ -340,3 +340,37 @@ impl Solution {
         self.certificate = certificate;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cores_tile_a_segment_and_windows_surround_them() {
+        for halo in [0, 1, 180, 7000, usize::MAX] {
+            for frames in [1, 2, 3, 900, 2200, 4400, 8700, 40_001] {
+                let cut = Cut::new(frames, halo);
+                let mut last = 0;
+                for k in 0..cut.count {
+                    let (core, window) = cut.window(frames, k);
+                    assert_eq!(core.0, last, "{frames} frames, halo {halo}");
+                    assert!(window.0 <= core.0 && core.1 <= window.1 && window.1 <= frames);
+                    // The first source of a window is fixed, so that no core may start there.
+                    assert!(core.0 == 0 || core.0 - window.0 >= cut.halo, "{cut:?} {k}");
+                    assert!(core.1 == frames || window.1 - core.1 >= cut.halo, "{cut:?} {k}");
+                    last = core.1;
+                }
+                assert_eq!(last, frames);
+                assert!(cut.count == 1 || cut.halo >= 2);
+            }
+        }
+    }
+
+    #[test]
+    fn only_what_nobody_sees_is_forgotten() {
+        let (gap, mut sources) = (f64::NAN, [1.0; 7]);
+        forget(&[gap, 1.0, gap, 1.0, gap, gap, gap], &[(0, 3), (3, 6), (6, 7)], &mut sources);
+        let kept: Vec<usize> = (0..7).filter(|&t| sources[t] > 0.0).collect();
+        assert_eq!(kept, [0, 1, 3]);
+    }
+}

@@ -121,6 +121,7 @@ impl Fista {
             iterations += 1;
             self.descend(trace, floor, &mut offset);
             pace = self.extrapolate(step, shift, ceiling, pace);
+            self.forget(trace);
             if iterations % CHECK_EVERY == 0 || iterations == self.settings.max_iters {
                 certificate = self.prove(trace, lam, floor, &mut offset);
                 converged = certificate.holds(self.settings.tol);
@@ -169,6 +170,16 @@ impl Fista {
         if uphill > 0.0 { 1.0 } else { next }
     }
 
+    /// Zeroes what no later frame observes: nothing pulls on it but what the transforms round.
+    fn forget(&mut self, trace: &[f64]) {
+        for &(start, end) in &self.settings.segments {
+            let unseen = trace[start..end].iter().rev().take_while(|y| y.is_nan()).count();
+            let dead = (end - unseen).saturating_sub(1).max(start)..end;
+            self.activity[dead.clone()].fill(0.0);
+            self.extrapolated[dead].fill(0.0);
+        }
+    }
+
     /// Judges `activity` at the prices that its own residual makes.
     fn prove(
         &mut self,
@@ -181,9 +192,6 @@ impl Fista {
         let recursion = Recursion::new(&ar2);
         let m = lam / recursion.drift();
         for &(start, end) in &self.settings.segments {
-            // What no later frame observes is worth nothing; transforms leave their rounding there.
-            let unseen = trace[start..end].iter().rev().take_while(|y| y.is_nan()).count();
-            self.activity[(end - unseen).saturating_sub(1).max(start)..end].fill(0.0);
             ar2.forward(&self.activity[start..end], &mut self.calcium[start..end]);
         }
         *offset = best_offset(trace, &self.calcium, floor);

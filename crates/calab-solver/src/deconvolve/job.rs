@@ -136,7 +136,7 @@ impl<I: Sample, O: Sample> Job<'_, I, O> {
                 masked,
             }
         } else {
-            Summary::UNRECORDED
+            Summary { lam: answer.lam, rule: answer.rule, ..Summary::UNRECORDED }
         };
     }
 }

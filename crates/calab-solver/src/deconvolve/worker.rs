@@ -1,5 +1,6 @@
 //! One thread's solvers and memory: a job's cells are prepared, solved and written.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::job::{Answer, Job, Prepared};
@@ -13,6 +14,9 @@ use crate::exact::{Cell, Exact, Solution};
 use crate::fista::Fista;
 use crate::interior::{Rule, Sparsity};
 use crate::noise::{NoiseWorkspace, noise_level};
+
+/// Beyond these the squares that prove an answer would vanish or overflow.
+const MAGNITUDES: RangeInclusive<f64> = 1e-140..=1e140;
 
 pub(super) struct Worker<'a> {
     plan: &'a Plan<'a>,
@@ -89,6 +93,12 @@ impl<'a> Worker<'a> {
         if let Some(t) = row.iter().position(|y| y.is_infinite()) {
             let got = format!("{} at cell {}, frame {t}", row[t], job.first + i);
             return Err(SolverError::parameter("traces", "finite values, or NaN for gaps", &got));
+        }
+        let largest = row.iter().fold(0.0_f64, |largest, y| largest.max(y.abs()));
+        if largest > 0.0 && !MAGNITUDES.contains(&largest) {
+            let got = format!("at most {largest:e} at cell {}", job.first + i);
+            let expected = "samples whose squares are numbers, between 1e-140 and 1e140";
+            return Err(SolverError::parameter("traces", expected, &got));
         }
         let recorded = row.iter().filter(|y| !y.is_nan()).count();
         let mut noise = f64::NAN;

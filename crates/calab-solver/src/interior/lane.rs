@@ -16,6 +16,9 @@ const FIRST_SPARSITY: f64 = 0.3;
 /// Multipliers do not start from a lower price than this share of what constant residuals would pay:
 /// from too near a corner there is no way on.
 const LEAST_PRICE: f64 = 1e-3;
+/// Per frame, how many products that of the offset counts for: in proportion, so that a recording and
+/// several copies of it take the same steps.
+const OFFSET_SHARE: f64 = 3e-3;
 /// After a step shorter than this, at least this share of the products is kept: an iterate that has
 /// come too near a corner must go back to the middle before it can go on.
 const SHORT: f64 = 0.1;
@@ -61,6 +64,8 @@ pub(super) struct Lane {
     /// The floor in the units of the trace.
     least_offset: f64,
     offset: f64,
+    /// How many products the one of the offset counts for.
+    offset_share: f64,
     offset_multiplier: f64,
     step_offset: f64,
     step_multiplier: f64,
@@ -103,7 +108,8 @@ impl Lane {
         let constant_power = power + 0.5 * frames * offset * (offset - 2.0 * mean);
         let sources = settings.segments.iter().map(|(start, end)| end - start - 1).sum::<usize>();
         let per_source = if settings.boxed { 2.0 } else { 1.0 };
-        let pairs = per_source * sources as f64 + f64::from(u8::from(floor.is_some()));
+        let offset_share = if floor.is_some() { OFFSET_SHARE * frames } else { 0.0 };
+        let pairs = per_source * sources as f64 + offset_share;
         Self {
             state: if usable && sources > 0 { State::Active } else { State::Done },
             tol: settings.tol,
@@ -122,6 +128,7 @@ impl Lane {
             floor,
             least_offset: task.and_then(|task| task.offset_floor).unwrap_or(0.0),
             offset,
+            offset_share,
             offset_multiplier: 0.0,
             step_offset: 0.0,
             step_multiplier: 0.0,
@@ -187,7 +194,7 @@ impl Lane {
         self.start = (source, (FIRST_MULTIPLIER * price.max(LEAST_PRICE / drift)).max(sparsity));
         if let Some(floor) = self.floor {
             self.offset = self.offset.max(floor + 0.1);
-            self.offset_multiplier = self.start.1;
+            self.offset_multiplier = self.offset_share * self.start.1;
         }
     }
 
@@ -212,22 +219,24 @@ impl Lane {
         }
         self.squares = sums.squares.0[l];
         self.products = sums.products.0[l];
-        let mut imbalance = 0.0;
+        let mut unsettled = 0.0;
         self.curvature = 1.0;
         self.sensitivity = sums.cross[0].0[l];
         self.step_offset = 0.0;
         if self.floor.is_some() {
             let room = self.room();
             self.products += self.offset_multiplier * room;
-            imbalance = sums.residual.0[l] - self.offset_multiplier;
+            // The proof charges the whole room for what the prices' sum is off the multiplier.
+            let imbalance = (sums.residual.0[l] - self.offset_multiplier).abs();
+            let infeasible = (self.frames * sums.infeasibility.0[l]).sqrt();
+            unsettled = (imbalance + infeasible) * (room + 1.0);
             self.curvature = sums.curvature.0[l] + self.offset_multiplier / room;
             self.sensitivity -= sums.cross[1].0[l] * sums.cross[2].0[l] / self.curvature;
             self.step_offset = -sums.slope.0[l] / self.curvature;
             self.step_multiplier = -self.offset_multiplier * (1.0 + self.step_offset / room);
         }
         self.objective = 0.5 * self.squares + self.m * sums.source.0[l];
-        self.gap = self.products
-            + 0.5 * (sums.infeasibility.0[l] + imbalance * imbalance / self.frames.max(1.0));
+        self.gap = self.products + 0.5 * sums.infeasibility.0[l] + unsettled;
         self.best = if self.gap < PROGRESS * self.best.0 {
             (self.gap, 0)
         } else {

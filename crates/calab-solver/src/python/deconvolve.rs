@@ -44,6 +44,7 @@ type Answer<'py> = (
     clippy::too_many_arguments,
     reason = "keyword-only options, gathered at once into one struct"
 )]
+#[expect(clippy::needless_pass_by_value, reason = "PyO3 hands extracted arguments over")]
 pub(super) fn deconvolve<'py>(
     py: Python<'py>,
     traces: Traces<'py>,
