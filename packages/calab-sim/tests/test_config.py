@@ -192,3 +192,18 @@ def test_configurations_survive_json_and_an_empty_override(values):
     config = sim.SimulationConfig(**values)
     assert sim.SimulationConfig.model_validate_json(config.model_dump_json()) == config
     assert config.overridden({}) == config
+
+
+def test_constructor_refuses_mistyped_fields_and_json_ignores_them():
+    with pytest.raises(ValidationError, match="num_cell\n"):
+        sim.SimulationConfig(num_cell=3)
+    with pytest.raises(ValidationError, match=r"kernel\.tau_rise\n"):
+        sim.SimulationConfig(kernel={"tau_rise": 0.1})
+    text = (
+        '{"num_cell": 3, "kernel": {"tau_rise": 0.01}, '
+        '"drift": {"model_type": "sinusoidal", "x": 1}}'
+    )
+    read = sim.SimulationConfig.model_validate_json(text)
+    assert read.num_cells == 100
+    assert read.kernel.tau_rise_s == 0.1
+    assert read.drift.model_type == "sinusoidal"

@@ -7,9 +7,11 @@ variation. Unknown keys in JSON are ignored and missing ones take their defaults
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+ExtraValues = Literal["allow", "ignore", "forbid"]
 
 __all__ = [
     "ConfigModel",
@@ -32,9 +34,47 @@ Variation = Annotated[float, Field(ge=0, le=10)]
 
 
 class ConfigModel(BaseModel):
-    """Model whose numbers are finite."""
+    """Model whose numbers are finite and whose constructor refuses unknown fields."""
 
-    model_config = ConfigDict(allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False, extra="forbid")
+
+    @classmethod
+    def model_validate(
+        cls, obj: Any, *, extra: ExtraValues | None = "ignore", **options: Any
+    ) -> Self:
+        """Validate as pydantic does, but ignore unknown keys.
+
+        Parameters
+        ----------
+        obj : object
+            A mapping, or a model.
+        extra : {"ignore", "forbid", "allow"}
+            What happens to unknown keys.
+        **options
+            As for `pydantic.BaseModel.model_validate`.
+        """
+        return super().model_validate(obj, extra=extra, **options)
+
+    @classmethod
+    def model_validate_json(
+        cls,
+        json_data: str | bytes | bytearray,
+        *,
+        extra: ExtraValues | None = "ignore",
+        **options: Any,
+    ) -> Self:
+        """Validate JSON as pydantic does, but ignore unknown keys.
+
+        Parameters
+        ----------
+        json_data : str, bytes or bytearray
+            The text.
+        extra : {"ignore", "forbid", "allow"}
+            What happens to unknown keys.
+        **options
+            As for `pydantic.BaseModel.model_validate_json`.
+        """
+        return super().model_validate_json(json_data, extra=extra, **options)
 
 
 class KernelConfig(ConfigModel):
