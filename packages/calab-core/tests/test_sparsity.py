@@ -105,10 +105,13 @@ def test_five_times_the_same_minute(recording, mode):
     once = run_deconvolution_full(minute, *KERNEL, "auto", **options)
     joined = run_deconvolution_full(five, *KERNEL, "auto", segments=starts, **options)
     np.testing.assert_array_equal(joined.details.noise, once.details.noise)
-    # The weight is frozen once the residual is within half a per cent of its target; five minutes
-    # may take another number of iterations to get there.
-    np.testing.assert_allclose(joined.details.lam, once.details.lam, rtol=0.02)
+    # Copies take the same steps; where rounding adds one, the weight moves by less than the half
+    # per cent at which it is frozen, and the activity by less than that share of its largest.
+    np.testing.assert_allclose(joined.details.lam, once.details.lam, rtol=5e-3)
     np.testing.assert_array_equal(joined.details.lam_rule, once.details.lam_rule)
+    repeated = np.repeat(once.activity[:, None], 5, axis=1)
+    tolerance = 5e-3 * once.activity.max()
+    np.testing.assert_allclose(joined.activity.reshape(3, 5, 1800), repeated, atol=tolerance)
     for lam in (0.1, 0.0):
         once = run_deconvolution_full(minute, *KERNEL, lam, tol=1e-10, **options)
         joined = run_deconvolution_full(five, *KERNEL, lam, tol=1e-10, segments=starts, **options)
