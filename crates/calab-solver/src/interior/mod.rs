@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The sources are determined by the calcium, `q = G c` with `G` of bandwidth two, so that a Newton
-//! system costs one sweep over the frames ([`factor`]). Mehrotra's predictor and corrector make the
+//! system costs one sweep over the frames (`factor`). Mehrotra's predictor and corrector make the
 //! steps (Nocedal & Wright, Numerical Optimization, 2006, ch. 16.6), a duality gap tells when to stop
 //! and [`crate::certificate`] proves the answer. Each lane has its own step length, sparsity and end, and
 //! all operations are element-wise: a cell's bits do not depend on the cells beside it, nor on the
