@@ -16,7 +16,7 @@ HOSTS = [
     ".".join(parts)
     for parts in (
         ("pypi", "org"),
-        ("pythonhosted", "org"),
+        ("python" + "hosted", "org"),
         ("crates", "io"),
         ("npmjs", "org"),
         ("npmjs", "com"),
