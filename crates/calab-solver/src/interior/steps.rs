@@ -19,13 +19,12 @@ pub(super) struct AffineSums {
 #[inline(always)]
 pub(super) fn predict<S: Simd, K: Shape>(
     simd: S,
-    _: K,
+    shape: K,
     grid: &mut Grid<'_>,
     lanes: &Scalars,
 ) -> AffineSums {
     let zero = f64x8::splat(simd, 0.0);
     let one = f64x8::splat(simd, 1.0);
-    let [g1, g2, drift] = grid.recursion.rows().map(|g| f64x8::splat(simd, g));
     let (bound, db) = (lanes.bound.get(simd), lanes.step_offset.get(simd));
     let (mut steepest, mut products, mut squares) = (zero, zero, zero);
     for &(start, end) in grid.segments {
@@ -38,16 +37,10 @@ pub(super) fn predict<S: Simd, K: Shape>(
             squares += r * r;
         }
         for t in start + 1..end {
+            let (dq, dr) = play(simd, shape, grid, t, (d1, d2), db);
             let frame = &mut grid.frames[t];
             let (q, z) = (frame.source.get(simd), frame.multiplier.get(simd));
-            let mut dq =
-                frame.gain1.get(simd) * d1 + (frame.gain2.get(simd) * d2 + frame.feed.get(simd));
             if K::OFFSET {
-                dq += grid.feed_offset[t].get(simd) * db;
-            }
-            let mut dr = g1 * d1 + (g2 * d2 + dq);
-            if K::OFFSET {
-                dr += drift * db;
                 let mut r = frame.residual.get(simd) + dr;
                 if K::GAPS {
                     r *= grid.weights[t].get(simd);
@@ -135,30 +128,21 @@ pub(super) fn substitute<S: Simd, K: Shape>(
 #[inline(always)]
 pub(super) fn correct<S: Simd, K: Shape>(
     simd: S,
-    _: K,
+    shape: K,
     grid: &mut Grid<'_>,
     lanes: &Scalars,
 ) -> Row {
     let zero = f64x8::splat(simd, 0.0);
     let one = f64x8::splat(simd, 1.0);
-    let [g1, g2, drift] = grid.recursion.rows().map(|g| f64x8::splat(simd, g));
     let (bound, db) = (lanes.bound.get(simd), lanes.step_offset.get(simd));
     let mut steepest = zero;
     for &(start, end) in grid.segments {
         let (mut d1, mut d2) = if K::OFFSET { (db, db) } else { (zero, zero) };
         grid.frames[start].step_residual.set(d1);
         for t in start + 1..end {
+            let (dq, dr) = play(simd, shape, grid, t, (d1, d2), db);
             let frame = &mut grid.frames[t];
             let (q, z) = (frame.source.get(simd), frame.multiplier.get(simd));
-            let mut dq =
-                frame.gain1.get(simd) * d1 + (frame.gain2.get(simd) * d2 + frame.feed.get(simd));
-            if K::OFFSET {
-                dq += grid.feed_offset[t].get(simd) * db;
-            }
-            let mut dr = g1 * d1 + (g2 * d2 + dq);
-            if K::OFFSET {
-                dr += drift * db;
-            }
             (d2, d1) = (d1, dr);
             let inverse = one / (q * z);
             let relative = dq * (z * inverse);
@@ -178,4 +162,29 @@ pub(super) fn correct<S: Simd, K: Shape>(
         }
     }
     Row::of(steepest)
+}
+
+/// Plays the feedback out at frame `t`: the change of its source, and that of its residual.
+///
+/// `before` are the changes of the residual one and two frames earlier.
+#[inline(always)]
+fn play<S: Simd, K: Shape>(
+    simd: S,
+    _: K,
+    grid: &Grid<'_>,
+    t: usize,
+    before: (f64x8<S>, f64x8<S>),
+    db: f64x8<S>,
+) -> (f64x8<S>, f64x8<S>) {
+    let [g1, g2, drift] = grid.recursion.rows().map(|g| f64x8::splat(simd, g));
+    let (frame, (d1, d2)) = (&grid.frames[t], before);
+    let mut dq = frame.gain1.get(simd) * d1 + (frame.gain2.get(simd) * d2 + frame.feed.get(simd));
+    if K::OFFSET {
+        dq += grid.feed_offset[t].get(simd) * db;
+    }
+    let mut dr = g1 * d1 + (g2 * d2 + dq);
+    if K::OFFSET {
+        dr += drift * db;
+    }
+    (dq, dr)
 }
