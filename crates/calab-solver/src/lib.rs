@@ -20,6 +20,7 @@ pub mod error;
 pub mod exact;
 pub mod filter;
 pub mod fista;
+pub mod free_kernel;
 pub mod interior;
 pub mod kernel;
 pub mod noise;

@@ -5,6 +5,7 @@ from .ar2 import tau_to_ar2
 from .baseline import rolling_baseline
 from .deconvolve import Deconvolution, deconvolve
 from .filter import bandpass_filter
+from .free_kernel import estimate_kernel
 from .kernel import build_kernel, compute_lipschitz, compute_upsample_factor
 from .noise import noise_level
 from .simulate import SimulatedCells, simulate_cells
@@ -17,6 +18,7 @@ __all__ = [
     "compute_lipschitz",
     "compute_upsample_factor",
     "deconvolve",
+    "estimate_kernel",
     "instruction_sets",
     "noise_level",
     "rolling_baseline",

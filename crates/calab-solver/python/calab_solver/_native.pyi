@@ -9,6 +9,7 @@ __all__ = [
     "build_kernel",
     "compute_lipschitz",
     "compute_upsample_factor",
+    "estimate_kernel",
     "noise_level",
     "rolling_baseline",
     "tau_to_ar2",
@@ -22,6 +23,19 @@ def bandpass_filter(
     segments: list[int],
 ) -> NDArray[np.float64]: ...
 def build_kernel(tau_rise: float, tau_decay: float, fs: float) -> NDArray[np.float64]: ...
+def estimate_kernel(
+    traces: NDArray[np.float64],
+    spikes: NDArray[np.float64],
+    lengths: list[int],
+    alphas: NDArray[np.float64],
+    baselines: NDArray[np.float64],
+    kernel_length: int,
+    *,
+    upsample: int,
+    smooth_lambda: float,
+    tol: float,
+    max_iters: int,
+) -> tuple[NDArray[np.float64], float, int, bool]: ...
 def instruction_sets() -> list[str]: ...
 def deconvolve(
     traces: NDArray[np.float64] | NDArray[np.float32],

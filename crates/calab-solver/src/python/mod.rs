@@ -8,6 +8,7 @@ mod cells;
 mod deconvolve;
 mod error;
 mod filter;
+mod free_kernel;
 mod kernel;
 mod noise;
 mod simulate;
@@ -25,6 +26,8 @@ mod _native {
     use super::deconvolve::{deconvolve, instruction_sets};
     #[pymodule_export]
     use super::filter::bandpass_filter;
+    #[pymodule_export]
+    use super::free_kernel::estimate_kernel;
     #[pymodule_export]
     use super::kernel::{build_kernel, compute_lipschitz, compute_upsample_factor};
     #[pymodule_export]
