@@ -62,9 +62,9 @@ def test_is_optimal_by_an_independent_solver(lam, u, gaps):
     kernel, expected = problem.estimate(smooth_lambda=lam), problem.reference(lam)
     assert (kernel.dtype, kernel.shape) == (np.float32, (24 * u,))
     assert kernel.min() >= 0
-    # float32 and the tolerances of the two solvers; the Gram matrix is far from singular.
+    # float32, which also unties what the variation ties, and the tolerances of the two solvers.
     np.testing.assert_allclose(kernel, expected, atol=2e-6 * expected.max())
-    assert problem.objective(kernel, lam) <= problem.objective(expected, lam) * (1 + 1e-9)
+    assert problem.objective(kernel, lam) <= problem.objective(expected, lam) * (1 + 1e-7)
 
 
 @pytest.mark.parametrize(("lam", "seed"), [(0.0, 1), (0.0, 2), (0.05, 3), (1e-6, 4)])
@@ -150,8 +150,8 @@ def test_lags_beyond_the_traces_are_zero_or_follow_the_last():
 
 
 def test_says_when_the_iterations_do_not_suffice():
-    with pytest.warns(RuntimeWarning, match="of the least objective after 2 steps"):
-        Problem([300], 15).estimate(max_iters=2)
+    with pytest.warns(RuntimeWarning, match="of the least objective after 1 steps"):
+        Problem([300], 15).estimate(max_iters=1, smooth_lambda=3.0)
 
 
 GOOD = {

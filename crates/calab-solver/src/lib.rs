@@ -14,6 +14,7 @@
 pub mod ar2;
 pub mod baseline;
 pub mod batch;
+pub mod biexponential;
 pub mod certificate;
 pub mod deconvolve;
 pub mod error;

@@ -3,6 +3,7 @@
 from ._native import instruction_sets
 from .ar2 import tau_to_ar2
 from .baseline import rolling_baseline
+from .biexponential import BiexpFitResult, fit_biexponential
 from .deconvolve import Deconvolution, deconvolve
 from .filter import bandpass_filter
 from .free_kernel import estimate_kernel
@@ -11,6 +12,7 @@ from .noise import noise_level
 from .simulate import SimulatedCells, simulate_cells
 
 __all__ = [
+    "BiexpFitResult",
     "Deconvolution",
     "SimulatedCells",
     "bandpass_filter",
@@ -19,6 +21,7 @@ __all__ = [
     "compute_upsample_factor",
     "deconvolve",
     "estimate_kernel",
+    "fit_biexponential",
     "instruction_sets",
     "noise_level",
     "rolling_baseline",

@@ -10,6 +10,7 @@ __all__ = [
     "compute_lipschitz",
     "compute_upsample_factor",
     "estimate_kernel",
+    "fit_biexponential",
     "noise_level",
     "rolling_baseline",
     "tau_to_ar2",
@@ -36,6 +37,14 @@ def estimate_kernel(
     tol: float,
     max_iters: int,
 ) -> tuple[NDArray[np.float64], float, int, bool]: ...
+def fit_biexponential(
+    kernel: NDArray[np.float64],
+    fs: float,
+    *,
+    two_components: bool,
+    skip: int,
+    warm: tuple[tuple[float, float, float], tuple[float, float, float] | None] | None,
+) -> tuple[float, float, float, float, float, float, float, str]: ...
 def instruction_sets() -> list[str]: ...
 def deconvolve(
     traces: NDArray[np.float64] | NDArray[np.float32],

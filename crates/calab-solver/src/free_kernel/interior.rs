@@ -98,6 +98,18 @@ impl Point {
         self.above.iter().zip(&self.below).map(one).collect()
     }
 
+    /// Where neighbours differ the bound that their multiplier has met, and none where they agree.
+    pub(super) fn signs(&self, lambda: f64) -> Vec<Option<f64>> {
+        let one = |i: usize| {
+            if self.plus[i] > self.above[i] {
+                Some(lambda)
+            } else {
+                (self.minus[i] > self.below[i]).then_some(-lambda)
+            }
+        };
+        (0..self.plus.len()).map(one).collect()
+    }
+
     /// Goes one step; false when nothing more can be gained in this arithmetic.
     pub(super) fn advance(
         &mut self,

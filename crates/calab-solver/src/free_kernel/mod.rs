@@ -11,6 +11,7 @@
 mod cholesky;
 mod interior;
 mod normal;
+mod polish;
 mod solve;
 
 pub use normal::{LEAST_ALPHA, MAX_UNKNOWNS, NormalEquations};

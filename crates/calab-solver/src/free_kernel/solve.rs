@@ -1,8 +1,9 @@
 //! From the normal equations to the kernel: units, trivial cases, and when to stop.
 
-use super::cholesky::Cholesky;
+use super::cholesky::{Cholesky, dot};
 use super::interior::{Point, Problem};
 use super::normal::NormalEquations;
+use super::polish::polish;
 use crate::error::{SolverError, check_finite};
 
 /// Share of the targets' power below which a gap cannot be told from rounding.
@@ -79,7 +80,7 @@ impl NormalEquations {
 
     /// Half the squared residual of a kernel.
     fn quadratic(&self, gram: &[f64], h: &[f64]) -> f64 {
-        let gram_h = gram.chunks_exact(h.len()).map(|row| super::cholesky::dot(row, h));
+        let gram_h = gram.chunks_exact(h.len()).map(|row| dot(row, h));
         let terms = gram_h.zip(h).zip(self.cross()).map(|((g, h), c)| h * (0.5 * g - c));
         terms.sum::<f64>() + 0.5 * self.power()
     }
@@ -174,40 +175,52 @@ impl Reduced {
         let mut point = Point::start(&problem);
         let zero = vec![0.0; self.cross.len()];
         let mut best = Solution { h: zero, gap: f64::INFINITY, iterations: 0, converged: false };
-        for iteration in 0..=options.max_iters {
+        loop {
             if interrupted() {
                 return Err(SolverError::Interrupted);
             }
-            let p = point.multiplier(self.lambda);
-            let candidates = [point.h.clone(), without_remnants(&point)];
-            let [gram_h, cut] = candidates.each_ref().map(|h| problem.gram_times(h));
-            for (h, gram_h) in candidates.iter().zip([&gram_h, &cut]) {
-                let gap = problem.gap(h, gram_h, &p);
-                let fit = super::cholesky::dot(h, gram_h);
-                let target = (0.5 * fit * (options.tol / 100.0).powi(2)).max(FLOOR * self.power);
-                // The remnants come second, and go where that still certifies.
-                if gap < best.gap || gap <= target {
-                    best.h.clone_from(h);
-                    best.gap = gap;
-                    best.converged = gap <= target;
-                }
-            }
-            best.iterations = iteration;
+            let gram_h = problem.gram_times(&point.h);
+            let multiplier = point.multiplier(self.lambda);
+            best.offer(&problem, &point.h, &gram_h, &multiplier, self.target(options.tol));
             if best.converged
-                || iteration == options.max_iters
+                || best.iterations == options.max_iters
                 || !point.advance(&problem, &gram_h, &mut cholesky)
             {
                 break;
             }
+            best.iterations += 1;
+        }
+        if let Some((h, multiplier)) = polish(&problem, &point) {
+            let gram_h = problem.gram_times(&h);
+            best.offer(&problem, &h, &gram_h, &multiplier, self.target(options.tol));
         }
         Ok(best)
     }
+
+    /// The gap that is asked of a kernel with a fit of given squared norm.
+    fn target(&self, tol: f64) -> impl Fn(f64) -> f64 {
+        let (share, floor) = (0.5 * (tol / 100.0).powi(2), FLOOR * self.power);
+        move |fit| (share * fit).max(floor)
+    }
 }
 
-/// The kernel with 0 where the multiplier says that it goes there.
-fn without_remnants(point: &Point) -> Vec<f64> {
-    let ends = |(&h, &mu): (&f64, &f64)| if h < 1e-3 * mu { 0.0 } else { h };
-    point.h.iter().zip(&point.mu).map(ends).collect()
+impl Solution {
+    /// Takes a kernel that is certified to lie nearer to the optimum.
+    fn offer(
+        &mut self,
+        problem: &Problem,
+        h: &[f64],
+        gram_h: &[f64],
+        multiplier: &[f64],
+        target: impl Fn(f64) -> f64,
+    ) {
+        let gap = problem.gap(h, gram_h, multiplier);
+        if gap < self.gap {
+            self.h = h.to_vec();
+            self.gap = gap;
+            self.converged = gap <= target(dot(h, gram_h));
+        }
+    }
 }
 
 fn check_not_negative(name: &'static str, value: f64) -> Result<(), SolverError> {

@@ -4,6 +4,7 @@
 
 mod ar2;
 mod baseline;
+mod biexponential;
 mod cells;
 mod deconvolve;
 mod error;
@@ -22,6 +23,8 @@ mod _native {
     use super::ar2::tau_to_ar2;
     #[pymodule_export]
     use super::baseline::rolling_baseline;
+    #[pymodule_export]
+    use super::biexponential::fit_biexponential;
     #[pymodule_export]
     use super::deconvolve::{deconvolve, instruction_sets};
     #[pymodule_export]

@@ -6,8 +6,9 @@ __all__ = ["HOME"]
 
 _NAMES = {
     "calab_core": """
-        DeconvolutionDetails DeconvolutionResult bandpass_filter build_kernel compute_lipschitz
-        compute_upsample_factor noise_level run_deconvolution run_deconvolution_full tau_to_ar2
+        BiexpFitResult DeconvolutionDetails DeconvolutionResult bandpass_filter build_kernel
+        compute_lipschitz compute_upsample_factor estimate_kernel fit_biexponential noise_level
+        run_deconvolution run_deconvolution_full tau_to_ar2
     """,
     "calab_io": """
         deconvolve_from_export load_export_params load_tuning_data read_csv read_npy read_traces
