@@ -105,9 +105,7 @@ def test_a_masked_sample_equals_a_gap_and_says_nothing():
     kernel = problem.estimate()
     problem.traces = [np.where(np.isnan(trace), 1e6, trace)]
     hidden = np.ma.masked_array(problem.traces[0], np.isnan(trace))
-    again = estimate_kernel(
-        hidden, problem.spikes[0], [400], problem.alphas, problem.baselines, 15
-    )
+    again = estimate_kernel(hidden, problem.spikes[0], [400], problem.alphas, problem.baselines, 15)
     np.testing.assert_array_equal(kernel, again)
 
 

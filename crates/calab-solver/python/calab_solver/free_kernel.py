@@ -126,7 +126,9 @@ def estimate_kernel(
         max_iters=as_count("max_iters", max_iters, 1),
     )
     if not converged:
-        message = f"the kernel lies within {gap:.2g} of the least objective after {iterations} steps"
+        message = (
+            f"the kernel lies within {gap:.2g} of the least objective after {iterations} steps"
+        )
         warnings.warn(f"{message}, not within the tolerance", RuntimeWarning, stacklevel=2)
     with np.errstate(over="ignore"):
         single = kernel.astype(np.float32)
