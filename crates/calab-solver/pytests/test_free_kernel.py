@@ -67,7 +67,9 @@ def test_is_optimal_by_an_independent_solver(lam, u, gaps):
     assert problem.objective(kernel, lam) <= problem.objective(expected, lam) * (1 + 1e-7)
 
 
-@pytest.mark.parametrize(("lam", "seed"), [(0.0, 1), (0.0, 2), (0.05, 3), (1e-6, 4)])
+@pytest.mark.parametrize(
+    ("lam", "seed"), [(0.0, 1), (0.0, 2), (0.05, 3), (1e-6, 4), (1.0, 5), (100.0, 6)]
+)
 def test_is_optimal_where_the_spikes_do_not_determine_the_kernel(lam, seed):
     # Fewer frames than samples of the kernel.
     problem = Problem([25, 12], 60, 2, rate=0.3, seed=seed)

@@ -1,5 +1,10 @@
 //! Factor of a dense symmetric positive definite matrix.
 
+use crate::error::SolverError;
+
+/// Multiplications between two looks at an interruption: some hundredths of a second.
+const POLL: usize = 1 << 26;
+
 const LANES: usize = 8;
 
 /// The lower factor `L` of `A = L Lᵀ`, row by row.
@@ -15,9 +20,20 @@ impl Cholesky {
     }
 
     /// Factors the matrix whose lower half `fill` writes; false if it is not positive definite.
-    pub(super) fn factor(&mut self, fill: impl Fn(usize, &mut [f64])) -> bool {
-        let n = self.size;
+    pub(super) fn factor(
+        &mut self,
+        fill: impl Fn(usize, &mut [f64]),
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, SolverError> {
+        let (n, mut work) = (self.size, 0);
         for i in 0..n {
+            work += i * i / 2;
+            if work > POLL {
+                work = 0;
+                if interrupted() {
+                    return Err(SolverError::Interrupted);
+                }
+            }
             let (above, rest) = self.rows.split_at_mut(i * n);
             let row = &mut rest[..=i];
             fill(i, row);
@@ -26,11 +42,11 @@ impl Cholesky {
             }
             let pivot = row[i] - dot(&row[..i], &row[..i]);
             if pivot <= 0.0 || !pivot.is_finite() {
-                return false;
+                return Ok(false);
             }
             row[i] = pivot.sqrt();
         }
-        true
+        Ok(true)
     }
 
     /// Solves `A x = b` in place.
@@ -73,21 +89,24 @@ mod tests {
         let n = 19;
         let entry = |i: usize, j: usize| 1.0 / (i + j + 1) as f64 + if i == j { 0.5 } else { 0.0 };
         let x: Vec<f64> = (0..n).map(|i| (i as f64 - 7.0) / 3.0).collect();
-        let mut b: Vec<f64> =
-            (0..n).map(|i| (0..n).map(|j| entry(i, j) * x[j]).sum::<f64>()).collect();
+        let row = |i: usize| (0..n).map(|j| entry(i, j) * x[j]).sum::<f64>();
+        let mut b: Vec<f64> = (0..n).map(row).collect();
         let mut cholesky = Cholesky::new(n);
-        assert!(
-            cholesky
-                .factor(|i, row| row.iter_mut().enumerate().for_each(|(j, a)| *a = entry(i, j)))
-        );
+        let fill = |i: usize, row: &mut [f64]| {
+            row.iter_mut().enumerate().for_each(|(j, a)| *a = entry(i, j));
+        };
+        assert_eq!(cholesky.factor(fill, &mut || false), Ok(true));
         cholesky.solve(&mut b);
         // Condition number about 10.
         assert!(x.iter().zip(&b).all(|(x, b)| (x - b).abs() < 1e-13));
     }
 
     #[test]
-    fn refuses_an_indefinite_matrix() {
-        assert!(!Cholesky::new(2).factor(|i, row| row.fill(if i == 0 { 1.0 } else { 2.0 })));
-        assert!(!Cholesky::new(1).factor(|_, row| row.fill(-1.0)));
+    fn tells_an_indefinite_matrix_and_an_interruption() {
+        let indefinite = |i: usize, row: &mut [f64]| row.fill(if i == 0 { 1.0 } else { 2.0 });
+        assert_eq!(Cholesky::new(2).factor(indefinite, &mut || false), Ok(false));
+        let unit = |i: usize, row: &mut [f64]| row[i] = 1.0;
+        let stopped = Cholesky::new(1000).factor(unit, &mut || true);
+        assert_eq!(stopped, Err(SolverError::Interrupted));
     }
 }

@@ -10,6 +10,7 @@
 //! corrector share its factor: Mehrotra (1992), <https://doi.org/10.1137/0802028>.
 
 use super::cholesky::{Cholesky, dot};
+use crate::error::SolverError;
 
 /// Least share of the largest diagonal entry that keeps a singular Gram matrix factorable.
 const RIDGE: f64 = 1e-15;
@@ -116,14 +117,20 @@ impl Point {
         problem: &Problem,
         gram_h: &[f64],
         cholesky: &mut Cholesky,
-    ) -> bool {
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, SolverError> {
         let (ratio, ties) = self.weights();
-        let factored = (0..8).any(|attempt| {
+        let mut factored = false;
+        for attempt in 0..8 {
             let ridge = RIDGE * 100_f64.powi(attempt);
-            cholesky.factor(|i, row| fill(problem, &ratio, &ties, ridge, i, row))
-        });
+            let system = |i: usize, row: &mut [f64]| fill(problem, &ratio, &ties, ridge, i, row);
+            factored = cholesky.factor(system, interrupted)?;
+            if factored {
+                break;
+            }
+        }
         if !factored {
-            return false;
+            return Ok(false);
         }
         let mean = self.complementarity(None, 0.0);
         let predictor = self.step(problem, gram_h, &ties, cholesky, &self.wanted(0.0, None));
@@ -133,7 +140,7 @@ impl Point {
         let step = self.step(problem, gram_h, &ties, cholesky, &wanted);
         let length = (0.995 * self.longest(&step)).min(1.0);
         self.go(&step, length);
-        length > 1e-10 && length.is_finite()
+        Ok(length > 1e-10 && length.is_finite())
     }
 
     /// `μ/h`, and the weights `W` of the differences.

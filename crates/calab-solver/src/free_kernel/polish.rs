@@ -4,18 +4,34 @@
 //! of the steps drown in them. The samples that are tied, those that are 0 and the signs of the
 //! steps are then known, and what remains is one small linear system for the levels.
 
-use super::cholesky::Cholesky;
+use super::cholesky::{Cholesky, dot};
 use super::interior::{Point, Problem};
+use crate::error::SolverError;
+
+/// Share of the largest diagonal entry that keeps the system of open levels factorable.
+const RIDGE: f64 = 1e-13;
+
+/// Corrections of the levels; the second takes back what the ridge holds.
+const CORRECTIONS: usize = 2;
+
+/// A kernel, and a multiplier of its differences.
+type Certified = (Vec<f64>, Vec<f64>);
 
 /// The kernel on the face, and a multiplier of the differences that certifies it; none where the
 /// face is not the optimal one or does not determine the levels.
-pub(super) fn polish(problem: &Problem, point: &Point) -> Option<(Vec<f64>, Vec<f64>)> {
+///
+/// The levels are corrections of the iterate's, so that those which the data leave open stay.
+pub(super) fn polish(
+    problem: &Problem,
+    point: &Point,
+    interrupted: &mut dyn FnMut() -> bool,
+) -> Result<Option<Certified>, SolverError> {
     let face = Face::new(problem, point);
-    let levels = face.levels(problem)?;
+    let Some(levels) = face.levels(problem, point, interrupted)? else { return Ok(None) };
     let level = |group: Option<usize>| group.map_or(0.0, |g| levels[g]);
     let h: Vec<f64> = face.group.iter().map(|&g| level(g)).collect();
     let p = face.multiplier(problem, point, &problem.gram_times(&h));
-    Some((h, p))
+    Ok(Some((h, p)))
 }
 
 struct Face {
@@ -47,14 +63,21 @@ impl Face {
     }
 
     /// Solves the optimality conditions of the levels; none unless all are positive.
-    fn levels(&self, problem: &Problem) -> Option<Vec<f64>> {
+    fn levels(
+        &self,
+        problem: &Problem,
+        point: &Point,
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f64>>, SolverError> {
         let (n, size) = (self.group.len(), self.n_groups);
-        let (mut gram, mut levels) = (vec![0.0; size * size], vec![0.0; size]);
+        let (mut gram, mut pull) = (vec![0.0; size * size], vec![0.0; size]);
+        let mut levels = vec![0.0; size];
         let bound =
             |i: Option<usize>| i.and_then(|i| self.bounds.get(i)).copied().flatten().unwrap_or(0.0);
         for a in 0..n {
             let Some(g) = self.group[a] else { continue };
-            levels[g] += problem.cross[a] - bound(a.checked_sub(1)) + bound(Some(a));
+            levels[g] = point.h[a];
+            pull[g] += problem.cross[a] - bound(a.checked_sub(1)) + bound(Some(a));
             for (other, value) in self.group.iter().zip(&problem.gram[a * n..][..n]) {
                 if let Some(other) = *other {
                     gram[g * size + other] += value;
@@ -62,11 +85,21 @@ impl Face {
             }
         }
         let mut cholesky = Cholesky::new(size);
-        if !cholesky.factor(|i, row| row.copy_from_slice(&gram[i * size..][..=i])) {
-            return None;
+        let ridge = RIDGE * (0..size).map(|g| gram[g * size + g]).fold(0.0, f64::max);
+        let fill = |i: usize, row: &mut [f64]| {
+            row.copy_from_slice(&gram[i * size..][..=i]);
+            row[i] += ridge;
+        };
+        if size == 0 || !cholesky.factor(fill, interrupted)? {
+            return Ok(None);
         }
-        cholesky.solve(&mut levels);
-        levels.iter().all(|&x| x > 0.0).then_some(levels)
+        for _ in 0..CORRECTIONS {
+            let rows = gram.chunks_exact(size).zip(&pull);
+            let mut change: Vec<f64> = rows.map(|(row, c)| c - dot(row, &levels)).collect();
+            cholesky.solve(&mut change);
+            levels.iter_mut().zip(change).for_each(|(x, d)| *x += d);
+        }
+        Ok(levels.iter().all(|&x| x > 0.0).then_some(levels))
     }
 
     fn multiplier(&self, problem: &Problem, point: &Point, gram_h: &[f64]) -> Vec<f64> {

@@ -184,13 +184,13 @@ impl Reduced {
             best.offer(&problem, &point.h, &gram_h, &multiplier, self.target(options.tol));
             if best.converged
                 || best.iterations == options.max_iters
-                || !point.advance(&problem, &gram_h, &mut cholesky)
+                || !point.advance(&problem, &gram_h, &mut cholesky, interrupted)?
             {
                 break;
             }
             best.iterations += 1;
         }
-        if let Some((h, multiplier)) = polish(&problem, &point) {
+        if let Some((h, multiplier)) = polish(&problem, &point, interrupted)? {
             let gram_h = problem.gram_times(&h);
             best.offer(&problem, &h, &gram_h, &multiplier, self.target(options.tol));
         }
@@ -228,4 +228,49 @@ fn check_not_negative(name: &'static str, value: f64) -> Result<(), SolverError>
         return Ok(());
     }
     Err(SolverError::parameter(name, "a finite number of at least 0", &value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two spikes of different weight, three frames apart, and what they leave.
+    fn equations(kernel: &[f64]) -> NormalEquations {
+        let mut equations = NormalEquations::new(kernel.len(), 1).unwrap();
+        let mut trace = vec![0.0; 12];
+        let spikes = [(1, 1.0), (4, 2.0)];
+        for (bin, weight) in spikes {
+            trace[bin..].iter_mut().zip(kernel).for_each(|(y, h)| *y += weight * h);
+        }
+        equations.add(&trace, &spikes, 1.0, 0.0).unwrap();
+        equations
+    }
+
+    #[test]
+    fn clean_data_give_the_kernel_back_with_its_zeros() {
+        let truth = [0.5, 1.0, 0.0, 0.25, 0.0];
+        let found = equations(&truth).solve(&SolveOptions::default(), &mut || false).unwrap();
+        assert!(found.converged && found.gap < 1e-12 && found.objective.abs() < 1e-12);
+        assert!(found.kernel.iter().zip(truth).all(|(h, t)| (h - t).abs() < 1e-6));
+    }
+
+    #[test]
+    fn a_great_weight_makes_the_kernel_constant() {
+        let equations = equations(&[0.5, 1.0, 0.0, 0.25, 0.0]);
+        let options = SolveOptions { smooth_lambda: 1e9, ..SolveOptions::default() };
+        let found = equations.solve(&options, &mut || false).unwrap();
+        let level = equations.cross().iter().sum::<f64>() / equations.gram().iter().sum::<f64>();
+        assert!(found.converged && found.kernel.iter().all(|h| (h - level).abs() < 1e-12));
+    }
+
+    #[test]
+    fn stops_when_asked_and_refuses_weights_that_are_none() {
+        let equations = equations(&[0.5, 1.0, 0.0]);
+        let stopped = equations.solve(&SolveOptions::default(), &mut || true);
+        assert_eq!(stopped, Err(SolverError::Interrupted));
+        for smooth_lambda in [-1.0, f64::NAN] {
+            let options = SolveOptions { smooth_lambda, ..SolveOptions::default() };
+            assert!(equations.solve(&options, &mut || false).is_err());
+        }
+    }
 }
