@@ -120,14 +120,14 @@ impl Point {
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<bool, SolverError> {
         let (ratio, ties) = self.weights();
-        let mut factored = false;
-        for attempt in 0..8 {
-            let ridge = RIDGE * 100_f64.powi(attempt);
+        let (mut factored, mut ridge) = (false, RIDGE);
+        for _ in 0..8 {
             let system = |i: usize, row: &mut [f64]| fill(problem, &ratio, &ties, ridge, i, row);
             factored = cholesky.factor(system, interrupted)?;
             if factored {
                 break;
             }
+            ridge *= 100.0;
         }
         if !factored {
             return Ok(false);
@@ -135,7 +135,8 @@ impl Point {
         let mean = self.complementarity(None, 0.0);
         let predictor = self.step(problem, gram_h, &ties, cholesky, &self.wanted(0.0, None));
         let left = self.complementarity(Some(&predictor), self.longest(&predictor));
-        let sigma = (left / mean).powi(3).clamp(1e-8, 1.0);
+        let share = left / mean;
+        let sigma = (share * share * share).clamp(1e-8, 1.0);
         let wanted = self.wanted(sigma * mean, Some(&predictor));
         let step = self.step(problem, gram_h, &ties, cholesky, &wanted);
         let length = (0.995 * self.longest(&step)).min(1.0);

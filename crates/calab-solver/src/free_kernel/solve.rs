@@ -199,7 +199,7 @@ impl Reduced {
 
     /// The gap that is asked of a kernel with a fit of given squared norm.
     fn target(&self, tol: f64) -> impl Fn(f64) -> f64 {
-        let (share, floor) = (0.5 * (tol / 100.0).powi(2), FLOOR * self.power);
+        let (share, floor) = (0.5e-4 * tol * tol, FLOOR * self.power);
         move |fit| (share * fit).max(floor)
     }
 }
