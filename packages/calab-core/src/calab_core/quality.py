@@ -240,10 +240,11 @@ def _measure(
 
 
 def _explained(working: NDArray[np.float64], residual: NDArray[np.float64]) -> float:
+    # Sums rather than products of vectors, whose bits depend on the machine's threads.
     total = float(np.sum((working - working.mean()) ** 2))
     # What rounding leaves of a constant is no variance.
-    least = 1e-24 * float(working @ working)
-    return 1 - float(residual @ residual) / total if total > least else np.nan
+    least = 1e-24 * float(np.sum(working**2))
+    return 1 - float(np.sum(residual**2)) / total if total > least else np.nan
 
 
 def _flags(result: CaDeconResult, cell: int, one: dict[str, float]) -> tuple[str, ...]:
