@@ -76,10 +76,11 @@ def _glance(result: CaDeconResult, quality: Quality) -> str:
     known = result.details.scale_known
     tiles = {
         "cells without a flag": f"{good} of {n_cells}",
-        "recorded": _duration(n_frames / result.fs) + f" at {result.fs:g} Hz",
+        "recorded": _duration(n_frames / result.fs),
+        "frames per second": f"{result.fs:.4g}",
         "rise time": _middle(1000 * result.details.tau_rise, "ms"),
         "decay time": _middle(1000 * result.details.tau_decay, "ms"),
-        "amplitude of one spike known": f"{int(known.sum())} of {n_cells} cells",
+        "amplitude of one spike known": f"{int(known.sum())} of {n_cells}",
         "one spike over the noise": _middle(quality.snr),
         "variance explained": _middle(100 * quality.pve, "%"),
         "spikes per second": _middle(quality.event_rate[known]),

@@ -108,7 +108,8 @@ def cell_table(result: CaDeconResult, quality: Quality) -> str:
         "spike over the noise. <b>Highest</b>: highest transient over the noise. "
         "<b>Explained</b>: share of the variance that the fit explains. <b>Residual</b>: largest "
         "correlation of what the fit leaves with itself, 0 for white noise. <b>One spike</b> and "
-        "<b>noise</b> are in the unit of the input.</p>\n"
+        "<b>noise</b> are in the unit of the input; spikes of a cell whose scale is unknown are in "
+        "an arbitrary one.</p>\n"
         f'<div class="wide tall"><table class="sortable cells">\n<thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{rows}</tbody></table></div>\n"
     )
@@ -116,9 +117,12 @@ def cell_table(result: CaDeconResult, quality: Quality) -> str:
 
 def _columns(quality: Quality) -> dict[str, list[str] | None]:
     dff = _numbers(quality.noise_dff) if np.isfinite(quality.noise_dff).any() else None
+    sizes = zip(_numbers(quality.alpha), _numbers(quality.alpha_sd, 2), strict=True)
+    amplitude = [f"{alpha} ± {error}" if alpha and error else alpha for alpha, error in sizes]
+    # A number that stands for nothing is not printed.
     amplitude = [
-        f"{alpha} ± {error}" if alpha and error else alpha
-        for alpha, error in zip(_numbers(quality.alpha), _numbers(quality.alpha_sd, 2), strict=True)
+        "" if {"scale unknown", "excluded"} & set(flags) else text
+        for flags, text in zip(quality.flags, amplitude, strict=True)
     ]
     return {
         "SNR": _numbers(quality.snr),
@@ -128,7 +132,7 @@ def _columns(quality: Quality) -> dict[str, list[str] | None]:
         "spikes": [f"{count:.0f}" if np.isfinite(count) else "" for count in quality.n_events],
         "one spike": amplitude,
         "noise": _numbers(quality.noise),
-        "noise (%/√Hz)": dff,
+        "% / √Hz": dff,
         "residual": _numbers(quality.residual_autocorrelation_max, 2),
         "missing": [f"{100 * share:.3g} %" if share > 0 else "" for share in quality.missing],
     }

@@ -87,7 +87,7 @@ def details_of(result: CaDeconResult) -> CaDeconDetails:
     return result.details
 
 
-def finish(ax: Axes, title: str, x: str, y: str, *, legend: bool = False) -> Axes:
+def finish(ax: Axes, title: str, x: str, y: str, *, legend: str | None = None) -> Axes:
     """Name the axes and take off what frames them.
 
     Parameters
@@ -98,19 +98,22 @@ def finish(ax: Axes, title: str, x: str, y: str, *, legend: bool = False) -> Axe
         What is seen; above, at the left.
     x, y : str
         What the axes show, with units.
-    legend : bool
-        Whether to put a legend above, at the right.
+    legend : {"above", "inside"}, optional
+        Where a legend stands: above at the right, beside the title, or where there is room.
 
     Returns
     -------
     matplotlib.axes.Axes
         The same.
     """
-    ax.set_title(title, loc="left", fontsize=10)
+    # A dollar sign in the name of a cell is no formula.
+    ax.set_title(title.replace("$", r"\$"), loc="left", fontsize=10)
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     ax.spines[["top", "right"]].set_visible(False)
-    if legend and ax.get_legend_handles_labels()[0]:
+    if legend == "inside" and ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize=9)
+    if legend == "above" and ax.get_legend_handles_labels()[0]:
         ax.legend(
             loc="lower right",
             bbox_to_anchor=(1.0, 0.985),
@@ -152,4 +155,4 @@ def whole_numbers(axis: Axis) -> None:
     """
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -66,7 +66,7 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
         ax.set(xticks=[], yticks=[])
     title = _title(result.metadata, len(history))
     return finish(
-        ax, title, "iteration", "change since the last\n(share of the value)", legend=True
+        ax, title, "iteration", "change since the last\n(share of the value)", legend="inside"
     )
 
 
@@ -82,7 +82,7 @@ def _steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _last(values: NDArray[np.float64]) -> str:
-    return f"{values[-1]:.3g} s"
+    return f"{values[-1]:.3g} s" if values.size else "unknown"
 
 
 def _mark_tolerance(ax: Axes, metadata: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ def plot_kernel(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xlim(0, _reach(slow) / result.fs)
     title = f"rise {_times(details.tau_rise)}, decay {_times(details.tau_decay)}"
-    return finish(ax, title, "time after the spike (s)", "response (1 = peak)", legend=True)
+    return finish(ax, title, "time after the spike (s)", "response (1 = peak)", legend="above")
 
 
 def _reach(kernel: NDArray[np.floating[Any]]) -> int:

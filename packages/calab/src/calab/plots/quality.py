@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ._axes import FIT, TRACE, TRUE, axes_for, finish
+from ._axes import FIT, TRUE, axes_for, finish
 
 if TYPE_CHECKING:
     from calab_core import Quality
     from matplotlib.axes import Axes
 
 __all__ = ["plot_quality"]
+
+# A fit that is far worse than a constant would squeeze the rest; it is drawn here.
+_LOWEST = -0.5
 
 
 def plot_quality(quality: Quality, *, ax: Axes | None = None) -> Axes:
@@ -49,13 +52,13 @@ def plot_quality(quality: Quality, *, ax: Axes | None = None) -> Axes:
     for chosen, marker, color, label in (
         (~flagged, "o", FIT, "no flag"),
         (flagged & ~unknown, "^", TRUE, "flagged"),
-        (unknown, "x", TRACE, "scale unknown"),
+        (unknown, "x", "black", "scale unknown"),
     ):
         rows = chosen & drawn
         if rows.any():
             ax.scatter(
                 quality.peak_snr[rows],
-                quality.pve[rows],
+                np.maximum(quality.pve[rows], _LOWEST),
                 s=22,
                 marker=marker,
                 color=color,
@@ -63,14 +66,26 @@ def plot_quality(quality: Quality, *, ax: Axes | None = None) -> Axes:
                 alpha=0.8,
                 label=f"{label} ({int(chosen.sum())})",
             )
-    ax.set_xscale("log")
-    # A fit that is far worse than a constant would hide the rest.
-    ax.set_ylim(max(float(quality.pve[drawn].min(initial=0.0)), -0.5) - 0.05, 1.05)
-    title = f"{int((~flagged).sum())} of {flagged.size} cells without a flag"
+    _logarithmic(ax)
+    lowest = max(float(quality.pve[drawn].min(initial=0.0)), _LOWEST)
+    ax.set_ylim(lowest - 0.08, 1.05)
+    title = f"cells without a flag: {int((~flagged).sum())} of {flagged.size}"
     return finish(
         ax,
         title,
         "highest transient (noise standard deviations)",
         "variance explained",
-        legend=True,
+        legend="above",
     )
+
+
+def _logarithmic(ax: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    # Few values lie close together; then powers of ten would leave the axis without numbers.
+    subs = (1.0, 2.0, 5.0) if high > 10 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())

@@ -48,13 +48,14 @@ def plot_raster(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     details = details_of(result)
     n_cells, n_frames = result.activity.shape
     ax = axes_for(ax, 3.6)
+    who = "1 cell" if n_cells == 1 else f"{n_cells} cells"
     n_spikes = sum(times.size for times in details.spike_times)
     if n_cells <= _MOST_TICK_ROWS and n_spikes <= _MOST_TICKS:
         _draw_ticks(ax, details)
-        title = f"spikes of {n_cells} cells"
+        title = f"spikes of {who}"
     else:
         _draw_rates(ax, details.rate, n_frames / result.fs)
-        title = f"rates of {n_cells} cells"
+        title = f"rates of {who}"
     duration = n_frames / result.fs
     mark_segments(ax, details.segments, result.fs, 0.0, duration)
     ax.set_xlim(0, max(duration, 1e-9))

@@ -83,7 +83,7 @@ def plot_trace(
     mark_segments(ax, details.segments, fs, start, stop)
     ax.set_xlim(start, stop)
     title = f"cell {details.cell_ids[cell]}"
-    return finish(ax, title, "time (s)", "fluorescence\n(unit of the input)", legend=True)
+    return finish(ax, title, "time (s)", "fluorescence\n(unit of the input)", legend="above")
 
 
 def _frames(window: tuple[float, float] | None, fs: float, n_frames: int) -> slice:
