@@ -52,7 +52,7 @@ def write_report(
 
     See Also
     --------
-    calab.quality : Defines the figures and flags of the table.
+    calab_core.quality : Defines the figures and flags of the table.
     """
     from calab_core import quality as judge
     from calab_io.atomic import atomic_path
