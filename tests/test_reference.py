@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # By its docstring, or, for a union of types, which has none, by a sentence.
-MENTION = re.compile(r"^\.\. auto\w+:: \w+\.(\w+)$|`(\w+)`(?: is)? either", flags=re.MULTILINE)
+MENTION = re.compile(r"^\.\. auto\w+:: [\w.]+\.(\w+)$|`(\w+)`(?: is)? either", flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(

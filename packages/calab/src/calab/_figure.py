@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from ._demo import SMOOTHING_S
 from ._score import smooth
+from .plots._axes import FIT, INFERRED, TRACE, TRUE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_demo"]
 
-# Told apart with any colour vision: Okabe and Ito's palette (Wong, Nature Methods 2011,
-# doi:10.1038/nmeth.1618).
-_TRACE, _FIT, _TRUE, _INFERRED = "#9a9a9a", "#0072B2", "#D55E00", "#009E73"
 _WINDOW_S = 40.0
 _QUANTILES = (0.9, 0.5, 0.1)
 
@@ -70,17 +68,17 @@ def _draw_cell(above: Axes, below: Axes, demo: Demo, cell: int) -> None:
     spikes = demo.spikes[[cell]]
     window = _busiest(spikes[0], round(_WINDOW_S * fs))
     time = np.arange(window.stop - window.start) / fs
-    above.plot(time, demo.simulation.traces[cell, window], color=_TRACE, lw=0.7, label="trace")
-    above.plot(time, demo.result.reconvolution[cell, window], color=_FIT, lw=1.4, label="fit")
+    above.plot(time, demo.simulation.traces[cell, window], color=TRACE, lw=0.7, label="trace")
+    above.plot(time, demo.result.reconvolution[cell, window], color=FIT, lw=1.4, label="fit")
     above.set_ylabel("ΔF (a.u.)")
     score = demo.rate_correlation[cell]
     above.set_title(f"cell {cell}: correlation {score:.2f}", loc="left", fontsize=10)
     true, inferred = _rates(demo, cell)
-    below.fill_between(time, true[window], color=_TRUE, alpha=0.35, lw=0, label="true spike rate")
-    below.plot(time, inferred[window], color=_INFERRED, lw=1.4, label="inferred activity")
+    below.fill_between(time, true[window], color=TRUE, alpha=0.35, lw=0, label="true spike rate")
+    below.plot(time, inferred[window], color=INFERRED, lw=1.4, label="inferred activity")
     frames = np.flatnonzero(spikes[0, window])
     top = 1.25 * max(true[window].max(), inferred[window].max(), 1e-9)
-    below.vlines(frames / fs, 0.9 * top, top, color=_TRUE, lw=0.8, label="true spikes")
+    below.vlines(frames / fs, 0.9 * top, top, color=TRUE, lw=0.8, label="true spikes")
     below.set_xlim(0, len(time) / fs)
     below.set_ylim(0, top)
     below.set_ylabel("rate (1/s)")
@@ -96,8 +94,8 @@ def _rates(demo: Demo, cell: int) -> tuple[NDArray[np.float64], NDArray[np.float
 
 def _draw_kernel(axes: Axes, demo: Demo) -> None:
     time = np.arange(demo.kernel.size) / demo.simulation.config.fs_hz
-    axes.plot(time, demo.measured_kernel, "o", ms=3, color=_TRUE, label="measured")
-    axes.plot(time, demo.kernel, color=_FIT, lw=1.6, label="used")
+    axes.plot(time, demo.measured_kernel, "o", ms=3, color=TRUE, label="measured")
+    axes.plot(time, demo.kernel, color=FIT, lw=1.6, label="used")
     axes.set_title("response to one spike", loc="left", fontsize=10)
     axes.set_xlabel("time after the spike (s)")
     axes.set_ylabel("amplitude (1 = peak)")
@@ -107,7 +105,7 @@ def _draw_kernel(axes: Axes, demo: Demo) -> None:
 def _draw_scores(axes: Axes, demo: Demo) -> None:
     scores = demo.rate_correlation[np.isfinite(demo.rate_correlation)]
     lowest = np.floor(10 * scores.min(initial=0.9)) / 10
-    axes.hist(scores, bins=np.linspace(lowest, 1, 26).tolist(), color=_INFERRED)
+    axes.hist(scores, bins=np.linspace(lowest, 1, 26).tolist(), color=INFERRED)
     if scores.size:
         median = float(np.median(scores))
         axes.axvline(median, color="black", lw=1, ls="--", label=f"median {median:.2f}")

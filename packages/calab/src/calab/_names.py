@@ -5,10 +5,14 @@ from __future__ import annotations
 __all__ = ["HOME"]
 
 _NAMES = {
+    "calab.plots": """
+        plot_convergence plot_kernel plot_quality plot_raster plot_trace
+    """,
+    "calab.report": "write_report",
     "calab_core": """
-        BiexpFitResult DeconvolutionDetails DeconvolutionResult bandpass_filter build_kernel
-        compute_lipschitz compute_upsample_factor estimate_kernel fit_biexponential noise_level
-        run_deconvolution run_deconvolution_full tau_to_ar2
+        BiexpFitResult CaDeconDetails CaDeconResult DeconvolutionDetails DeconvolutionResult Quality
+        bandpass_filter build_kernel compute_lipschitz compute_upsample_factor dff estimate_kernel
+        fit_biexponential noise_level quality run_deconvolution run_deconvolution_full tau_to_ar2
     """,
     "calab_io": """
         deconvolve_from_export load_export_params load_tuning_data read_csv read_npy read_traces

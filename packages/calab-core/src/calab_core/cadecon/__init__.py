@@ -1,0 +1,5 @@
+"""Automated deconvolution: spikes and kernels from the traces alone."""
+
+from .result import CaDeconDetails, CaDeconResult
+
+__all__ = ["CaDeconDetails", "CaDeconResult"]

@@ -1,0 +1,71 @@
+"""One page about one recording, which opens anywhere and needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ._page import page
+from .plots._axes import axes_for, details_of
+
+if TYPE_CHECKING:
+    from calab_core import CaDeconResult, Quality
+    from numpy.typing import ArrayLike
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    result: CaDeconResult,
+    traces: ArrayLike,
+    path: str | Path,
+    *,
+    quality: Quality | None = None,
+    title: str = "CaLab: automated deconvolution",
+) -> None:
+    """Write an HTML page with the figures, the quality of each cell, settings and versions.
+
+    Parameters
+    ----------
+    result : CaDeconResult
+        With its `details`, as `run_cadecon` returns it.
+    traces : array_like, shape (n_cells, n_frames) or (n_frames,)
+        The traces it was made from.
+    path : str or Path
+        The file to write, one that is there included. It holds everything, is readable offline,
+        and appears only when it is complete.
+    quality : Quality, optional
+        Of the same result and traces; by default `calab.quality` is asked.
+    title : str
+        Heading of the page.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    NotADirectoryError
+        If the folder is not there.
+    TypeError
+        If `result` is no `CaDeconResult`.
+    ValueError
+        If `result` has no details, or `traces` or `quality` do not belong to it.
+
+    See Also
+    --------
+    calab_core.quality : Defines the figures and flags of the table.
+    """
+    from calab_core import quality as judge
+    from calab_io.atomic import atomic_path
+
+    details_of(result)
+    # A missing library is said before anything is computed.
+    axes_for(None)
+    judged = judge(result, traces) if quality is None else quality
+    if len(judged.flags) != len(result.activity):
+        raise ValueError(
+            f"quality: expected {len(result.activity)} cells as in the result, "
+            f"got {len(judged.flags)}"
+        )
+    text = page(result, traces, judged, title)
+    with atomic_path(path) as draft:
+        draft.write_text(text, encoding="utf-8")
