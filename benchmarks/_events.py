@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 #: Least mass of an event of the crude rule, in standard deviations of one spike's amplitude.
 CRUDE_THRESHOLD = 8.0
 #: Shares of the events between which the oracle looks for threshold and unit.
-ORACLE_THRESHOLDS = np.linspace(0, 0.98, 16)
-ORACLE_UNITS = np.linspace(0.02, 0.98, 12)
+#: Most events are noise, so the thresholds are close together among the largest.
+ORACLE_THRESHOLDS = 1 - np.geomspace(1, 0.003, 30)
+ORACLE_UNITS = np.linspace(0, 1, 13)
 
 
 @dataclass(frozen=True, eq=False)
