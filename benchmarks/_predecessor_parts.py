@@ -71,63 +71,9 @@ def _slot(index: int, count: int, size: int) -> tuple[int, int]:
     return index * width, size if index == count - 1 else (index + 1) * width
 
 
-def baseline_free(trace: Any, taus: tuple[float, float], fs: float, factor: int) -> Any:
-    """Return the working trace: upsampled, filtered, baseline taken off, averaged per frame."""
-    fine = upsampled(np.asarray(trace, dtype=np.float64), factor)
-    fine = band_passed(fine, taus, fs * factor)
-    window = 5 * max(1, int(np.ceil(5 * taus[1] * fs * factor)))
-    return (fine - rolling_quantile(fine, window)).reshape(-1, factor).mean(axis=1)
-
-
 def upsampled(trace: Any, factor: int) -> Any:
     """Interpolate linearly; the last sample is held."""
     return np.interp(np.arange(trace.size * factor) / factor, np.arange(trace.size), trace)
-
-
-def band_passed(trace: Any, taus: tuple[float, float], fs: float) -> Any:
-    """Filter in the frequency domain between what decay and rise let through."""
-    rise, decay = taus
-    high, low = 1 / (2 * np.pi * decay * 16), min(4 / (2 * np.pi * rise), fs / 2)
-    if trace.size < 8 or high >= low:
-        return trace
-    frequency = np.fft.rfftfreq(trace.size, 1 / fs)
-    ramp = np.clip([frequency / high - 0.5, frequency / low - 0.5], 0, 1)
-    gain = 0.5 * (1 - np.cos(np.pi * ramp[0])) * 0.5 * (1 + np.cos(np.pi * ramp[1]))
-    return np.fft.irfft(np.fft.rfft(trace) * gain, trace.size)
-
-
-def rolling_quantile(trace: Any, window: int, share: float = 0.2) -> Any:
-    """Return the order statistic of the last ``window`` samples, of fewer at the start."""
-    # Ranks instead of values make the sliding window a count over a tree of ones.
-    size = trace.size
-    order = np.argsort(trace, kind="stable")
-    rank = np.empty(size, dtype=np.int64)
-    rank[order] = np.arange(1, size + 1)
-    tree, top = [0] * (size + 1), 1 << (size.bit_length() - 1)
-    ranks, found = rank.tolist(), np.empty(size, dtype=np.int64)
-    for i in range(size):
-        _add(tree, ranks[i], 1)
-        if i >= window:
-            _add(tree, ranks[i - window], -1)
-        held = min(i + 1, window)
-        found[i] = _select(tree, int((held - 1) * share + 0.5) + 1, top)
-    return trace[order[found]]
-
-
-def _add(tree: list[int], at: int, value: int) -> None:
-    while at < len(tree):
-        tree[at] += value
-        at += at & -at
-
-
-def _select(tree: list[int], nth: int, top: int) -> int:
-    at = 0
-    while top:
-        if at + top < len(tree) and tree[at + top] < nth:
-            at += top
-            nth -= tree[at]
-        top >>= 1
-    return at
 
 
 def kernel_rmse(before: tuple[float, float], now: tuple[float, float], fs: float) -> float:

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from _predecessor_parts import (
     Subset,
-    baseline_free,
     kernel_rmse,
     shape_of,
     subsets,
     taus_of,
+    upsampled,
 )
 
 SUBSETS, COVERAGE, ASPECT, SEED = 4, 0.25, 1.0, 42
@@ -41,6 +41,8 @@ class Run:
         Imaging rate in hertz.
     taus : tuple of float
         Rise and decay in seconds.
+    length : int
+        Samples of the free kernel.
     counts : numpy.ndarray, shape (n_cells, n_frames)
         Spikes of the last iteration, zero outside the subsets.
     fits : dict
@@ -72,22 +74,30 @@ def cadecon(traces: Any, options: dict[str, Any]) -> dict[str, Any]:
     options : dict
         ``fs`` in hertz, ``iterations`` at most, and ``finalize``: whether every cell is solved over
         the whole recording at the end.
+
+    Returns
+    -------
+    dict
+        ``phases`` are wall and processor seconds of the seed, of one iteration, and of the final
+        inference, shape (3, 2); ``history`` rise and decay after each iteration.
     """
     calab = import_module("calab")
+    traces = np.asarray(traces, dtype=np.float64)
     run = Run(traces, options["fs"], counts=np.zeros(traces.shape))
     n_cells, n_frames = traces.shape
     chosen = subsets(n_frames, n_cells, SUBSETS, COVERAGE, ASPECT, SEED)
     # The application spreads cells over workers; the functions release the interpreter.
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        clock = [time.perf_counter()]
+        clock = [_now()]
         seed_kernel(calab, run, chosen)
-        clock.append(time.perf_counter())
+        clock.append(_now())
         converged = iterate(calab, run, chosen, options["iterations"], pool.map)
-        clock.append(time.perf_counter())
+        clock.append(_now())
         solved = finalize(calab, run, pool.map) if options["finalize"] else []
-        clock.append(time.perf_counter())
+        clock.append(_now())
     done = len(run.history)
-    phases = np.diff(clock)
+    phases = np.diff(clock, axis=0)
+    phases[1] /= max(done, 1)
     counts = [one.s_counts for one in solved] or [np.zeros(0)]
     return {
         "activity": np.array(counts),
@@ -95,7 +105,7 @@ def cadecon(traces: Any, options: dict[str, Any]) -> dict[str, Any]:
         "history": np.array(run.history),
         "iterations": done,
         "converged": converged,
-        "phases": np.array([phases[0], phases[1] / max(done, 1), phases[2]]),
+        "phases": phases,
     }
 
 
@@ -105,7 +115,7 @@ def seed_kernel(calab: Any, run: Run, chosen: Sequence[Subset]) -> None:
     length = int(np.clip(np.ceil(1.5 * run.fs), 10, 200))
     found = []
     for subset in chosen:
-        windows = [np.ascontiguousarray(row) for row in subset.cut(run.traces)]
+        windows = [np.ascontiguousarray(row, dtype=np.float64) for row in subset.cut(run.traces)]
         seeds = [(window, *seed_trace(window, run.fs)) for window in windows]
         kept = [(w, s, 1.0, base) for w, s, alpha, base in seeds if np.any(s) and alpha != 0]
         if kept:
@@ -163,21 +173,33 @@ def merge(
     calab: Any, run: Run, chosen: Sequence[Subset], jobs: Any, solved: Any
 ) -> tuple[float, float] | None:
     """Estimate a kernel per subset and return the medians; None if no subset has one."""
+    fits = []
     for index, subset in enumerate(chosen):
         kept = []
         for (owner, cell), one in zip(jobs, solved, strict=True):
             if owner is subset and one.alpha != 0 and np.any(one.s_counts):
                 trace = run.traces[cell, subset.frames]
-                working = baseline_free(trace, run.taus, run.fs, run.upsampling)
+                working = working_trace(run, trace)
                 kept.append((working, one.s_counts, one.alpha, one.baseline))
         if kept:
             free, fit = run.fits.get(index, (None, None))
             free = free_kernel(calab, kept, run.length, free)
-            run.fits[index] = free, calab.fit_biexponential(free, run.fs, warm=fit)
-    if not run.fits:
+            fits.append(calab.fit_biexponential(free, run.fs, warm=fit))
+            run.fits[index] = free, fits[-1]
+    if not fits:
         return None
-    fits = [fit for _, fit in run.fits.values()]
     return _median(fits, "tau_rise"), _median(fits, "tau_decay")
+
+
+def working_trace(run: Run, trace: Any) -> Any:
+    """Return what the solver worked on: upsampled, filtered, baseline off, averaged per frame."""
+    solver = import_module("calab._solver").PySolver()
+    solver.set_params(*run.taus, 0.0, run.fs * run.upsampling)
+    solver.set_trace(upsampled(trace, run.upsampling).astype(np.float32))
+    solver.set_filter_enabled(True)
+    solver.apply_filter()
+    solver.subtract_baseline()
+    return np.asarray(solver.get_trace()).reshape(-1, run.upsampling).mean(axis=1)
 
 
 def free_kernel(calab: Any, kept: Sequence[Any], length: int, warm: Any = None) -> Any:
@@ -198,6 +220,10 @@ def finalize(calab: Any, run: Run, spread: Callable[..., Any]) -> list[Any]:
         run.taus = taus_of(*np.median(shapes, axis=0)) or (float(medians[0]), float(medians[1]))
     cells = range(len(run.traces))
     return list(spread(lambda cell: solve(calab, run, run.traces[cell], run.counts[cell]), cells))
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 def _median(fits: Sequence[Any], name: str) -> float:
