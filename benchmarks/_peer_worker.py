@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,25 @@ def calab_l1(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
     calab = import_module("calab")
     given = (options["fs"], options["tau_rise"], options["tau_decay"], options["lam"])
     return {"activity": calab.run_deconvolution(trace, *given)}
+
+
+def calab_spikes(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Infer spikes of one trace with calab 0.3.0; what else is given goes to it by keyword."""
+    calab = import_module("calab")
+    positional = [options[name] for name in ("tau_rise", "tau_decay", "fs")]
+    known = {"upsample_factor", "hp_enabled", "lp_enabled", "noise_constrained"}
+    given = {name: value for name, value in options.items() if name in known}
+    found = calab.solve_trace(trace, *positional, **given)
+    scalars = {name: getattr(found, name) for name in ("alpha", "baseline", "pve")}
+    return {"activity": found.s_counts, **scalars}
+
+
+def calab_cadecon(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Run the automatic pipeline assembled from calab 0.3.0 on an array of cells x frames."""
+    # Last, so that nothing here hides an installed package; isolated mode leaves this folder out.
+    sys.path.append(str(Path(__file__).parent))
+    found: dict[str, Any] = import_module("_predecessor_pipeline").cadecon(trace, options)
+    return found
 
 
 def oasis_ar1(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +83,8 @@ def oasis_automatic(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
 Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
 METHODS: dict[str, tuple[str, Method]] = {
     "calab_l1": ("calab", calab_l1),
+    "calab_spikes": ("calab", calab_spikes),
+    "calab_cadecon": ("calab", calab_cadecon),
     "oasis_ar1": ("oasis-deconv", oasis_ar1),
     "oasis_ar2": ("oasis-deconv", oasis_ar2),
     "oasis_onnls": ("oasis-deconv", oasis_onnls),

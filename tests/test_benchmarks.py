@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -49,8 +51,9 @@ def test_ground_truth_finds_simulated_spikes(tmp_path, data):
     rows, printed = run("ground_truth.py", tmp_path, "--data", data)
     done = [row for row in rows if row["run"]]
     assert {row["data_set"] for row in done} == {"A", "B", "overall"}
-    assert {row["sigma"] for row in done} == {0.2, 0.05}
-    for row in done:
+    rates = [row for row in done if row["kind"] == "rate"]
+    assert {row["sigma"] for row in rates} == {0.2, 0.05}
+    for row in rates:
         assert row["as_is"] <= row["best"] + 1e-12
         # True time constants and a signal ten times the noise: 0.9 leaves room for the seed.
         if (
@@ -80,7 +83,7 @@ def test_peer_without_the_package_is_not_run(tmp_path, data):
     # This interpreter has a calab, but not the published 0.3.0, and no OASIS.
     rows, _ = run("ground_truth.py", tmp_path, "--data", data, "--peers", sys.executable)
     peers = [row for row in rows if "0.3.0" in row["method"] or "OASIS" in row["method"]]
-    assert len(peers) == 4
+    assert len(peers) == 5
     assert not any(row["run"] for row in peers)
 
 
@@ -95,3 +98,234 @@ def test_objective_agrees_with_the_solver(monkeypatch):
     judged = problem.objective(trace, result.activity, 0.3)
     # Both sum the same thousands of terms in f64, one of them through a Fourier transform.
     assert judged == pytest.approx(float(result.details.objective), rel=1e-9)
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Import a module of the benchmarks by name."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return import_module
+
+
+def largest_matching(inferred, true, tolerance):
+    """Count the pairs of the best matching, by trying every partner of the first spike."""
+    if not len(inferred):
+        return 0
+    best = largest_matching(inferred[1:], true, tolerance)
+    for j, time in enumerate(true):
+        if abs(inferred[0] - time) <= tolerance:
+            rest = largest_matching(inferred[1:], np.delete(true, j), tolerance)
+            best = max(best, 1 + rest)
+    return best
+
+
+def test_matching_is_as_large_as_can_be(module):
+    spikes = module("_spikes")
+    random = np.random.default_rng(0)
+    sizes = set()
+    for _ in range(300):
+        # Tenths on a short stretch: many spikes compete, and many lie exactly at the tolerance.
+        inferred, true = (np.sort(random.integers(0, 12, random.integers(0, 6))) for _ in range(2))
+        mine, truth = spikes.matched(inferred.astype(float), true.astype(float), 1.0)
+        assert np.all(np.abs(inferred[mine] - true[truth]) <= 1.0)
+        assert len(set(mine)) == len(set(truth)) == len(mine)
+        assert len(mine) == largest_matching(inferred, true, 1.0)
+        sizes.add(len(mine))
+    assert sizes >= {0, 1, 2, 3}
+
+
+def test_detection_of_one_neuron(module):
+    spikes = module("_spikes")
+    # The second segment starts anew: its spike must not be matched in the first one.
+    inferred = [np.array([1.05, 1.06, 5.0]), np.array([])]
+    true = [np.array([1.0, 3.0]), np.array([1.06])]
+    found = spikes.detect(inferred, true)
+    assert (found.true, found.inferred, found.hits) == (3, 3, 1)
+    assert found.precision == found.recall == found.f1 == 1 / 3
+    assert found.count_error == 0
+    nothing = spikes.Detection(true=4, inferred=0, hits=0)
+    assert (nothing.precision, nothing.recall, nothing.f1) == (0, 0, 0)
+    assert nothing.count_error == -1
+
+
+def test_neurons_without_spikes_are_left_out_and_counted(module):
+    spikes = module("_spikes")
+    few, many = spikes.Detection(10, 5, 5), spikes.Detection(10, 30, 10)
+    silent = spikes.Detection(0, 7, 0)
+    score = spikes.summarise([few, silent, many])
+    assert (score.neurons, score.silent) == (2, 1)
+    assert score.f1 == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert (score.precision, score.recall) == pytest.approx(((1 + 1 / 3) / 2, 0.75))
+    # Relative errors of -0.5 and +2.
+    assert (score.count_error, score.count_bias) == pytest.approx((1.25, 0.75))
+    assert np.isnan(spikes.summarise([silent]).f1)
+
+
+def test_counts_are_placed_at_their_frames(module):
+    times = module("_spikes").times_of_counts(np.array([0.0, 2.0, np.nan, 1.0]), 10.0)
+    np.testing.assert_allclose(times, [0.1, 0.1, 0.3])
+
+
+def test_events_become_spikes(module):
+    events = module("_events")
+    activity = np.zeros(100)
+    activity[[10, 11]] = 0.5, 1.5
+    activity[[30, 50, 70]] = 2.0, 6.2, 0.1
+    found = events.events(activity, 10.0)
+    np.testing.assert_allclose(found.times, [1.075, 3.0, 5.0, 7.0])
+    np.testing.assert_allclose(found.masses, [2.0, 2.0, 6.2, 0.1])
+    # Eight standard deviations are 0.8: the last event is noise, the third one three spikes.
+    np.testing.assert_allclose(events.crude([found], 0.1)[0], [1.075, 3.0, 5.0, 5.0, 5.0])
+    silent = events.events(np.zeros(5), 10.0)
+    assert events.crude([silent], 0.1)[0].size == 0
+
+
+def test_oracle_is_no_worse_than_the_crude_rule(module):
+    events, spikes = module("_events"), module("_spikes")
+    random = np.random.default_rng(1)
+    true = np.sort(random.uniform(0, 200, 100))
+    masses = np.append(random.normal(1, 0.2, 100), random.exponential(0.2, 400))
+    found = events.Events(np.append(true, random.uniform(0, 200, 400)), masses)
+    best = spikes.detect(events.oracle([found], [true]), [true])
+    rule = spikes.detect(events.crude([found], 0.02), [true])
+    assert best.f1 > 0.9 > rule.f1
+
+
+def segments_of(recordings, sizes, rates):
+    """Segments whose samples tell neuron, segment and frame apart."""
+    return [
+        recordings.Segment(
+            "A", name, 1000.0 * i + 100 * k + np.arange(size), np.empty(0), fs, "GCaMP6f"
+        )
+        for i, (name, mine) in enumerate(sizes.items())
+        for k, (size, fs) in enumerate(zip(mine, rates[i], strict=True))
+    ]
+
+
+def test_population_holds_every_segment_and_gives_it_back(module):
+    recordings = module("_recordings")
+    sizes = {"long": [5, 3], "short": [4]}
+    segments = segments_of(recordings, sizes, [[10.0, 10.0], [10.001]])
+    (population,) = recordings.populations(segments)
+    assert population.starts == (0, 5)
+    assert population.traces.shape == (2, 8)
+    assert np.isnan(population.traces[1, 4:]).all()
+    for row, mine in zip(population.traces, population.members, strict=True):
+        back = recordings.split_rate(population, row, [segments[i].trace.size for i in mine])
+        for i, values in zip(mine, back, strict=True):
+            np.testing.assert_array_equal(values, segments[i].trace)
+    # Half a frame before its first sample a spike belongs to the later segment; frame 8 is none.
+    times = np.array([0.1, 4.4, 4.6, 7.2, 8.0]) / population.fs
+    first, second = recordings.split_times(population, times, [5, 3])
+    np.testing.assert_allclose(first, [0.1, 4.4])
+    np.testing.assert_allclose(second, [-0.4, 2.2])
+
+
+def test_populations_share_a_rate(module):
+    recordings = module("_recordings")
+    sizes = {"a": [4], "b": [4], "c": [4, 4]}
+    segments = segments_of(recordings, sizes, [[30.0], [31.0], [30.001, 30.0]])
+    groups = [population.members for population in recordings.populations(segments)]
+    assert groups == [((0,), (2, 3)), ((1,),)]
+
+
+def test_simulated_noise_is_that_of_one_spike(module):
+    simulated = module("_simulated")
+    size = {"cells": 3, "frames": 4_000, "seed": 5}
+    low, high = (simulated.record("gcamp6f", "poisson", snr, **size) for snr in (4.0, 8.0))
+    # Same spikes, drift and draws: what differs is an eighth of each spike's peak.
+    ratio = np.std(low.traces - high.traces, axis=1) / low.alphas
+    assert ratio == pytest.approx([1 / 8] * 3, rel=0.05)  # 4,000 draws: 1.1 % standard error
+    own = simulated.record("gcamp6f", "poisson", None, **size)
+    np.testing.assert_array_equal(own.counts, low.counts)
+
+
+def test_simulated_errors(module):
+    simulated = module("_simulated")
+    true = np.zeros((2, 300))
+    true[0, [50, 100, 104, 200]] = 1
+    true[1, 60] = 3
+    # 100 and 104 are too close together, the three of one frame are a burst, 9 is a false alarm.
+    times = [np.array([9.0, 50.25, 99.0, 105.0, 199.9, 199.25]) / 30, np.array([60.0]) / 30]
+    assert simulated.time_error(times, true, 30.0) == pytest.approx((0.25 - 0.1) / 2)
+    assert simulated.count_error(true * [[2], [1]], true) == pytest.approx(0.5)
+    assert simulated.peak_time(0.1, 0.6) == pytest.approx(0.215, abs=5e-4)
+
+
+def test_predecessor_places_its_subsets(module):
+    parts = module("_predecessor_parts")
+    placed = parts.subsets(27_000, 100, 4, 0.25, 1.0, 42)
+    covered = np.zeros((100, 27_000), dtype=int)
+    for subset in placed:
+        assert subset.cut(covered).shape == (25, 6_750)
+        covered[subset.cells.start : subset.cells.stop, subset.frames] += 1
+    # Four of sixteen slots, none twice: together the quarter that was asked for.
+    assert covered.max() == 1
+    assert covered.mean() == pytest.approx(0.25)
+    assert placed == parts.subsets(27_000, 100, 4, 0.25, 1.0, 42)
+    assert placed != parts.subsets(27_000, 100, 4, 0.25, 1.0, 43)
+    assert len(parts.subsets(10, 1, 4, 0.25, 1.0, 42)) == 4
+
+
+def test_predecessor_draws_by_the_described_recursion(module):
+    draws = module("_predecessor_parts").Draws(42)
+    state = (1664525 * 42 + 1013904223) % 2**32
+    assert draws.below(1000) == state * 1000 // 2**32
+
+
+def test_predecessor_kernel_shapes(module):
+    parts = module("_predecessor_parts")
+    # The described shapes of the presets, in milliseconds.
+    for taus, shape in (((0.1, 0.6), (215, 694)), ((0.4, 1.8), (774, 2291))):
+        assert [1e3 * value for value in parts.shape_of(*taus)] == pytest.approx(shape, abs=0.6)
+        assert parts.taus_of(*parts.shape_of(*taus)) == pytest.approx(taus, rel=1e-3)
+    assert parts.taus_of(1.0, 2.4) is None
+    assert parts.kernel_rmse((0.1, 0.6), (0.1, 0.6), 30.0) == 0
+    assert parts.kernel_rmse((0.1, 0.6), (0.1, 0.66), 30.0) > 0.005
+    assert parts.kernel_rmse((0.6, 0.6), (0.1, 0.6), 30.0) == np.inf
+
+
+@pytest.mark.parametrize(
+    ("decays", "converged", "made"), [([0.6] * 9, True, 4), ([0.6, 0.9] * 9, False, 7)]
+)
+def test_predecessor_stops_when_its_kernel_rests(module, monkeypatch, decays, converged, made):
+    pipeline, parts = module("_predecessor_pipeline"), module("_predecessor_parts")
+    monkeypatch.setattr(pipeline, "working_trace", lambda run, trace: trace)
+    each = iter(decays)
+    peer = SimpleNamespace(
+        solve_trace=lambda trace, *_, **__: SimpleNamespace(
+            s_counts=np.ones(trace.size), alpha=1.0, baseline=0.0
+        ),
+        estimate_kernel=lambda *_, warm_kernel: np.ones(10),
+        fit_biexponential=lambda *_, warm: SimpleNamespace(tau_rise=0.1, tau_decay=next(each)),
+    )
+    run = pipeline.Run(np.zeros((2, 40)), 30.0, counts=np.zeros((2, 40)))
+    chosen = [parts.Subset(range(2), slice(10, 30))]
+    assert pipeline.iterate(peer, run, chosen, 7, map) is converged
+    # The first iteration has nothing to compare with, then three in a row must rest.
+    assert len(run.history) == made
+    assert run.counts[:, 10:30].all()
+    assert not run.counts[:, :10].any()
+
+
+def test_predecessor_is_scaled_by_cells_and_iterations(module):
+    scaling = module("cadecon").Scaling(1.0, 4.0, 7.0, cells=12.5, iterations=20)
+    assert scaling.seconds == 12.5 * (1 + 80 + 7)
+
+
+def test_counts_judges_every_recording(tmp_path):
+    rows, printed = run("counts.py", tmp_path)
+    assert {row["noise"] for row in rows} == {"own", "8", "3"}
+    assert {row["spikes"] for row in rows} == {"markov", "poisson"}
+    assert len(rows) == 6 * 6  # the pipeline and five factors on six recordings
+    for row in rows:
+        assert row["count_error"] >= 0, row
+        assert row["method"] in printed
+
+
+def test_cadecon_has_every_row(tmp_path):
+    rows, _ = run("cadecon.py", tmp_path)
+    assert len(rows) == 8
+    beside_peer = [row for row in rows if row["ratio"] is None]
+    assert len(beside_peer) == 6
+    assert {row["verdict"] for row in rows if row["ratio"] is not None} <= {"met", "MISSED"}

@@ -1,0 +1,206 @@
+"""Time the automatic pipeline and single traces beside calab 0.3.0, and measure its memory.
+
+Run as ``python benchmarks/cadecon.py --peers PYTHON``; ``docs/benchmarks.md`` says how the
+predecessor's time is scaled from few cells and iterations to the whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import calab
+import numpy as np
+from _memory import peak_memory
+from _peers import Outcome, run_peer
+from _timing import Figure, machine, repeated, table, threads, timed
+from calab_sim import SimulationResult, simulate
+from numpy.typing import NDArray
+
+FS, TAU_RISE, TAU_DECAY, UPSAMPLING = 30.0, 0.1, 0.6, 10
+#: Subsets together hold a quarter of the cells and there are four: fewer cells would not divide.
+THEIR_CELLS, THEIR_ITERATIONS = 8, 3
+#: Where the application stops.
+MOST_ITERATIONS = 20
+SIZES: Mapping[bool, Mapping[str, int]] = {
+    False: {"cells": 100, "frames": 27_000, "many": 1_000, "traces": 4, "converge_frames": 9_000},
+    True: {"cells": 8, "frames": 1_500, "many": 8, "traces": 1, "converge_frames": 1_500},
+}
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The predecessor's pipeline on few cells and iterations, brought to the whole.
+
+    Attributes
+    ----------
+    seed, iteration, final : float
+        Seconds that were measured.
+    cells : float
+        Cells of the whole over cells that were measured: every phase solves each cell of its
+        subsets or of the recording alone, and subsets hold a fixed share of the cells.
+    iterations : int
+        Iterations of the whole.
+    """
+
+    seed: float
+    iteration: float
+    final: float
+    cells: float
+    iterations: int
+
+    @property
+    def seconds(self) -> float:
+        """Return the time of the whole."""
+        return self.cells * (self.seed + self.iterations * self.iteration + self.final)
+
+
+def pipeline(size: Mapping[str, int], peers: str | None) -> list[Figure]:
+    """Compare ``run_cadecon`` with the assembled predecessor, by wall and by processor time."""
+    recording = simulate(num_cells=size["cells"], num_timepoints=size["frames"], fs_hz=FS)
+    traces = np.asarray(recording.traces, dtype=np.float64)
+    mine = timed(lambda: calab.run_cadecon(traces, FS))
+    ratios = [60.0, None]
+    found = predecessor(traces, size, peers)
+    figures = []
+    for kind, (name, ours) in enumerate((("wall", mine.least), ("CPU", mine.least_cpu))):
+        what = f"run_cadecon, {size['cells']} x {size['frames']:,}, {name}"
+        if found is None:
+            figures.append(Figure(what, ours, None, None, ratios[kind], True, "s"))
+            continue
+        scaled, note = scale(size["cells"], *found, kind)
+        ratio = scaled.seconds / ours
+        figures.append(Figure(what, ours, scaled.seconds, ratio, ratios[kind], True, "s", note))
+    seconds = mine.least
+    bound = "run_cadecon: seconds, wall"
+    return [Figure(bound, seconds, 60.0, seconds, 60.0, False, "s", "beside: the bound"), *figures]
+
+
+def predecessor(
+    traces: NDArray[Any], size: Mapping[str, int], peers: str | None
+) -> tuple[Outcome, Outcome] | None:
+    """Run three iterations and finalization on few cells; alone, look for the iterations needed.
+
+    The second run has as many cells and shorter traces, no finalization, and goes on until the
+    kernel came to rest by the application's own rule or twenty iterations were made.
+    """
+    few = traces[:THEIR_CELLS]
+    short = few[:, : size["converge_frames"]]
+    # The first array warms the process up.
+    arrays = [few[:2, :600], few, short]
+    options = [
+        {"fs": FS, "iterations": 1, "finalize": False},
+        {"fs": FS, "iterations": THEIR_ITERATIONS, "finalize": True},
+        {"fs": FS, "iterations": MOST_ITERATIONS, "finalize": False},
+    ]
+    outcomes = run_peer(peers, "calab_cadecon", arrays, options)
+    return None if outcomes is None else (outcomes[1], outcomes[2])
+
+
+def scale(cells: int, measured: Outcome, converging: Outcome, kind: int) -> tuple[Scaling, str]:
+    """Scale wall (``kind`` 0) or processor time (1), and say how."""
+    seed, iteration, final = (float(value) for value in measured.values["phases"][:, kind])
+    needed = int(converging.values["iterations"])
+    scaled = Scaling(seed, iteration, final, cells / THEIR_CELLS, needed)
+    end = "converged" if converging.values["converged"] else "stopped"
+    note = (
+        f"theirs on {THEIR_CELLS} cells, {THEIR_ITERATIONS} iterations and {threads()} threads: "
+        f"seed {seed:.1f} s, iteration {iteration:.1f} s, final {final:.1f} s; scaled by "
+        f"{scaled.cells:g} for the cells and to {needed} iterations, after which a run on the "
+        f"first part of these cells {end}"
+    )
+    return scaled, note
+
+
+def single_traces(size: Mapping[str, int], peers: str | None) -> list[Figure]:
+    """Compare ``solve_trace`` at the true time constants, and both counts with the truth."""
+    recording = simulate(num_cells=size["traces"], num_timepoints=size["frames"], fs_hz=FS)
+    traces = np.asarray(recording.traces, dtype=np.float64)
+    true = sum(float(np.sum(cell.spikes)) for cell in recording.ground_truth)
+    rates = (TAU_RISE, TAU_DECAY, FS)
+    return [
+        one
+        for constrained in (False, True)
+        for one in compare(traces, rates, true, constrained, peers)
+    ]
+
+
+def compare(
+    traces: NDArray[np.float64],
+    rates: tuple[float, float, float],
+    true: float,
+    constrained: bool,
+    peers: str | None,
+) -> list[Figure]:
+    """Return the rows of time and of variance explained for one setting.
+
+    Each side's PVE is of its own fit to its own working trace. Ours is over recorded samples. The
+    predecessor returns neither its fit nor the fine spikes behind it, only a PVE over interpolated
+    samples; linear interpolation takes a third of white noise's variance away, so that figure is
+    above the one over recorded samples, and a comparison with it is in the predecessor's favour.
+    """
+
+    def work() -> list[Any]:
+        settings = {"upsample_factor": UPSAMPLING, "noise_constrained": constrained}
+        return [calab.solve_trace(trace, *rates, **settings) for trace in traces]
+
+    mine, found = repeated(work, 0.3), work()
+    ours, pve = 1e3 * mine.least / len(traces), float(np.mean([one.pve for one in found]))
+    counts = sum(float(np.sum(one.s_counts)) for one in found)
+    name = "noise-constrained" if constrained else "default"
+    what = f"solve_trace x {UPSAMPLING}, {traces.shape[1]:,} frames, {name}"
+    note = f"spikes: true {true:.0f}, ours {counts:.0f}"
+    option = {"tau_rise": rates[0], "tau_decay": rates[1], "fs": rates[2]}
+    option |= {"upsample_factor": UPSAMPLING, "noise_constrained": constrained}
+    outcomes = run_peer(peers, "calab_spikes", list(traces), [option] * len(traces))
+    if outcomes is None:
+        unmeasured = Figure(f"{what}: PVE", pve, None, None, -0.02, True, "1")
+        return [Figure(what, ours, None, None, 100, True, "ms/cell", note), unmeasured]
+    beside = 1e3 * float(np.mean([outcome.seconds for outcome in outcomes]))
+    theirs = sum(float(outcome.values["activity"].sum()) for outcome in outcomes)
+    their_pve = float(np.mean([outcome.values["pve"] for outcome in outcomes]))
+    note += f", theirs {theirs:.0f}"
+    gap = "ratio: ours minus theirs"
+    return [
+        Figure(what, ours, beside, beside / ours, 100, True, "ms/cell", note),
+        Figure(f"{what}: PVE", pve, their_pve, pve - their_pve, -0.02, True, "1", gap),
+    ]
+
+
+def memory(size: Mapping[str, int]) -> Figure:
+    """Measure the peak memory of a large recording, of cells that repeat a hundred."""
+    base = simulate(num_cells=min(size["many"], 100), num_timepoints=size["frames"], fs_hz=FS)
+    traces = np.resize(_traces(base), (size["many"], size["frames"]))
+    before, after = (value / 1e9 for value in peak_memory(traces, FS))
+    note = f"of it {before:.2f} GB once the traces (float32) were read; ratio: to the bound of 1 GB"
+    what = f"peak memory, {size['many']:,} x {size['frames']:,}"
+    return Figure(what, after, 1.0, after, 1.0, False, "GB", note)
+
+
+def _traces(recording: SimulationResult) -> NDArray[np.float32]:
+    return np.asarray(recording.traces, dtype=np.float32)
+
+
+def main() -> None:
+    """Measure every row and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", metavar="PYTHON", help="interpreter with calab 0.3.0")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    args = parser.parse_args()
+    size = SIZES[args.quick]
+    print(machine())
+    figures = [*pipeline(size, args.peers), *single_traces(size, args.peers), memory(size)]
+    print(table(figures))
+    print(machine())
+    if args.json:
+        rows = [asdict(figure) | {"verdict": figure.verdict} for figure in figures]
+        args.json.write_text(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
