@@ -29,3 +29,4 @@ mod ranks;
 pub mod segments;
 pub mod simulate;
 mod spectrum;
+pub mod spikes;
