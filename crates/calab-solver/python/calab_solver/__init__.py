@@ -4,22 +4,32 @@ from ._native import instruction_sets
 from .ar2 import tau_to_ar2
 from .baseline import rolling_baseline
 from .deconvolve import Deconvolution, deconvolve
+from .events import Events, EventScale, KernelScores, event_scale, find_events, score_kernels
 from .filter import bandpass_filter
 from .kernel import build_kernel, compute_lipschitz, compute_upsample_factor
 from .noise import noise_level
 from .simulate import SimulatedCells, simulate_cells
+from .spikes import PlacedSpikes, place_spikes
 
 __all__ = [
     "Deconvolution",
+    "EventScale",
+    "Events",
+    "KernelScores",
+    "PlacedSpikes",
     "SimulatedCells",
     "bandpass_filter",
     "build_kernel",
     "compute_lipschitz",
     "compute_upsample_factor",
     "deconvolve",
+    "event_scale",
+    "find_events",
     "instruction_sets",
     "noise_level",
+    "place_spikes",
     "rolling_baseline",
+    "score_kernels",
     "simulate_cells",
     "tau_to_ar2",
 ]

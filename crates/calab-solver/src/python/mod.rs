@@ -9,8 +9,10 @@ mod deconvolve;
 mod error;
 mod filter;
 mod kernel;
+mod monitor;
 mod noise;
 mod simulate;
+mod spikes;
 
 use pyo3::prelude::*;
 
@@ -31,4 +33,6 @@ mod _native {
     use super::noise::noise_level;
     #[pymodule_export]
     use super::simulate::simulate_cells;
+    #[pymodule_export]
+    use super::spikes::{event_scale, find_events, place_spikes, score_kernels};
 }

@@ -9,6 +9,7 @@
 //! amplitude of one spike makes the events whole numbers of spikes; [`place_spikes`] searches for
 //! the spikes of that amplitude. Nothing crosses from one segment to the next.
 
+mod cells;
 mod field;
 mod placement;
 mod polish;
@@ -17,6 +18,7 @@ mod scale;
 mod shape;
 mod tournament;
 
+pub use cells::{Cells, Stretch, find_events_of_cells, place_spikes_of_cells, score_kernels};
 pub use field::FieldOptions;
 pub use placement::{Placement, PlacementOptions, Start, place_spikes};
 pub use scale::{Scale, ScaleOptions, event_scale};

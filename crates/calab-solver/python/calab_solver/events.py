@@ -1,0 +1,322 @@
+"""Events of free amplitude in a batch of traces, and what they say of kernel and scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _native
+from ._parameters import as_count, as_number
+from ._spike_batch import as_spike_batch, as_values, split
+from ._traces import as_real
+
+__all__ = [
+    "EventScale",
+    "Events",
+    "KernelScores",
+    "event_scale",
+    "find_events",
+    "score_kernels",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """What :func:`find_events` found, one entry per cell.
+
+    Attributes
+    ----------
+    bins : tuple of numpy.ndarray of int64, shape (n_events,)
+        Bins of the fine grid, ascending: bin ``k`` is the time ``k / (fs * upsample_factor)``.
+    amplitudes : tuple of numpy.ndarray, shape (n_events,)
+        Peak of each event in units of the traces.
+    null_level : numpy.ndarray, shape (n_cells,)
+        Amplitude that events reach where there are no spikes; NaN where nothing was recorded.
+    objective : numpy.ndarray, shape (n_cells,)
+        Squared residual over the noise's variance, plus the penalty of the events.
+    residual_power : numpy.ndarray, shape (n_cells,)
+        Mean squared residual over recorded frames; NaN without any.
+    kernel_norm : numpy.ndarray, shape (n_cells,)
+        Root of the energy of one spike of amplitude 1, averaged over its places within a frame.
+    """
+
+    bins: tuple[NDArray[np.int64], ...]
+    amplitudes: tuple[NDArray[np.float64], ...]
+    null_level: NDArray[np.float64]
+    objective: NDArray[np.float64]
+    residual_power: NDArray[np.float64]
+    kernel_norm: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class KernelScores:
+    """What :func:`score_kernels` found.
+
+    Attributes
+    ----------
+    objective : numpy.ndarray, shape (n_windows, n_kernels)
+        Squared residual over the noise's variance, plus the penalty of the events.
+    n_events : numpy.ndarray of int64, shape (n_windows, n_kernels)
+        Number of events.
+    residual_power : numpy.ndarray, shape (n_windows, n_kernels)
+        Mean squared residual over recorded frames; NaN without any.
+    """
+
+    objective: NDArray[np.float64]
+    n_events: NDArray[np.int64]
+    residual_power: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class EventScale:
+    """What :func:`event_scale` found.
+
+    Attributes
+    ----------
+    log_alpha : numpy.ndarray, shape (n_points,)
+        Grid of the natural logarithm of the amplitude of one spike.
+    log_likelihood, log_posterior : numpy.ndarray, shape (n_points,)
+        Without and with the prior of the amplitude, each up to a constant.
+    mean, sd : float
+        Mean and standard deviation of the logarithm under the posterior.
+    n_events : int
+        Events above the threshold.
+    """
+
+    log_alpha: NDArray[np.float64]
+    log_likelihood: NDArray[np.float64]
+    log_posterior: NDArray[np.float64]
+    mean: float
+    sd: float
+    n_events: int
+
+
+def find_events(
+    traces: ArrayLike,
+    fs: float,
+    noise: ArrayLike,
+    tau_rise: ArrayLike,
+    tau_decay: ArrayLike,
+    *,
+    upsample_factor: int = 1,
+    segments: Sequence[int] | NDArray[np.integer] | None = None,
+    n_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    detection: float = 4.0,
+    ratio: float = 0.2,
+    sweeps: int = 2,
+    penalty: float = 16.0,
+    null_detection: float = 2.0,
+    null_quantile: float = 0.9,
+) -> Events:
+    r"""Explain traces by events of free amplitude on a grid finer than the frames.
+
+    .. math:: y_i = \sum_k a_k\, h(i/f_s - t_k) + \varepsilon_i, \qquad
+              h(t) = (e^{-t/\tau_\mathrm{decay}} - e^{-t/\tau_\mathrm{rise}}) / p
+
+    with :math:`p` the largest value over continuous time. Events are taken greedily, the largest
+    decrease of the squared error first; then each in turn is taken out and put where it fits best
+    within two frames. The same search in the inverted residual gives the null level: what is found
+    there is structured noise, or a kernel that does not fit.
+
+    Parameters
+    ----------
+    traces : array_like, shape (n_cells, n_frames) or (n_frames,)
+        Fluorescence without its baseline; NaN marks frames that were not recorded.
+    fs : float
+        Sampling rate in hertz.
+    noise : float or array_like, shape (n_cells,)
+        Standard deviation of the white noise, at least a millionth of the largest sample taken.
+    tau_rise, tau_decay : float or array_like, shape (n_cells,)
+        Time constants in seconds.
+    upsample_factor : int
+        Bins per frame.
+    segments : sequence of int, optional
+        Frames at which joined recordings start; nothing reaches from one into the next.
+    n_threads : int, optional
+        Threads; as many as the process may use by default. The result does not depend on it.
+    progress : callable, optional
+        Called with the number of cells done and in total.
+    detection : float
+        An event lowers the squared error by at least the square of this times the noise.
+    ratio : float
+        Least amplitude of an event as a share of the fitted calcium just before.
+    sweeps : int
+        Sweeps over the found events.
+    penalty : float
+        Cost of an event within ``objective``.
+    null_detection, null_quantile : float
+        As `detection`, for the inverted residual, and the quantile of the amplitudes found there.
+
+    Returns
+    -------
+    Events
+
+    Raises
+    ------
+    ValueError
+        For a parameter out of range, an infinite sample, or arrays that do not match.
+    TypeError
+        For traces or parameters that are not numbers.
+    KeyboardInterrupt
+        On Ctrl-C, within about a twentieth of a second.
+
+    References
+    ----------
+    Mallat SG, Zhang Z (1993). Matching pursuits with time-frequency dictionaries. IEEE
+    Transactions on Signal Processing 41:3397-3415, doi:10.1109/78.258082.
+    """
+    batch = as_spike_batch(
+        traces, fs, tau_rise, tau_decay, None, upsample_factor, segments, n_threads, progress
+    )
+    rules = _rules(detection, ratio, sweeps, penalty, null_detection, null_quantile)
+    levels = as_values("noise", noise, len(batch["traces"]))
+    bins, amplitudes, ends, *columns = _native.find_events(batch, levels, rules)
+    return Events(split(bins, ends), split(amplitudes, ends), *columns)
+
+
+def score_kernels(
+    traces: ArrayLike,
+    fs: float,
+    noise: ArrayLike,
+    tau_rise: ArrayLike,
+    tau_decay: ArrayLike,
+    windows: ArrayLike,
+    *,
+    upsample_factor: int = 1,
+    segments: Sequence[int] | NDArray[np.integer] | None = None,
+    n_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    detection: float = 4.0,
+    ratio: float = 0.2,
+    sweeps: int = 2,
+    penalty: float = 16.0,
+) -> KernelScores:
+    """Score every kernel on every window by the events that it needs and what they leave.
+
+    Parameters
+    ----------
+    traces, fs, noise, upsample_factor, segments, n_threads, detection, ratio, sweeps, penalty
+        As :func:`find_events` takes them.
+    tau_rise, tau_decay : array_like, shape (n_kernels,)
+        Time constants in seconds.
+    windows : array_like of int, shape (n_windows, 3)
+        Cell, first frame, and the frame behind the last one.
+    progress : callable, optional
+        Called with the number of windows times kernels done and in total.
+
+    Returns
+    -------
+    KernelScores
+
+    Raises
+    ------
+    ValueError
+        As :func:`find_events`, and for windows outside the traces.
+    TypeError
+        As :func:`find_events`, and for windows that are not whole numbers.
+    KeyboardInterrupt
+        On Ctrl-C, within about a twentieth of a second.
+    """
+    n_kernels = max(np.size(tau_rise), np.size(tau_decay))
+    batch = as_spike_batch(
+        traces, fs, tau_rise, tau_decay, n_kernels, upsample_factor, segments, n_threads, progress
+    )
+    rules = _rules(detection, ratio, sweeps, penalty, 2.0, 0.9)
+    levels = as_values("noise", noise, len(batch["traces"]))
+    return KernelScores(*_native.score_kernels(batch, levels, _windows(windows), rules))
+
+
+def event_scale(
+    amplitudes: ArrayLike,
+    null_level: float,
+    *,
+    threshold: float = 2.5,
+    variations: Sequence[float] = (0.2,),
+    weight_strength: float = 20.0,
+    weight_mean: float = 0.5,
+    prior_mean: float = 1.0,
+    prior_sd: float = 0.7,
+) -> EventScale:
+    r"""Ask the events of one cell for the amplitude of one spike.
+
+    .. math:: a \sim \sum_{n \ge 1} (1 - w) w^{n-1}\,
+              \mathcal N\bigl(n\alpha,\ s^2 + n (v\alpha)^2 + (0.1\, n\alpha)^2\bigr)
+
+    cut off below the threshold, with :math:`s` the null level over 1.6. The weight :math:`w`, with
+    a beta-like prior, and the variation :math:`v` are averaged over grids; the prior of
+    :math:`\log(\alpha/\text{null level})` is normal.
+
+    Parameters
+    ----------
+    amplitudes : array_like, shape (n_events,)
+        Amplitudes of the events.
+    null_level : float
+        Amplitude that events reach where there are no spikes, in the same unit.
+    threshold : float
+        Least amplitude of an event that counts, in null levels.
+    variations : sequence of float
+        Coefficients of variation from spike to spike.
+    weight_strength, weight_mean : float
+        Strength and mean of the prior of the weight.
+    prior_mean, prior_sd : float
+        Mean and standard deviation of the logarithm of the amplitude in null levels.
+
+    Returns
+    -------
+    EventScale
+
+    Raises
+    ------
+    ValueError
+        For a null level that is not above zero or a parameter out of range.
+    TypeError
+        For what is no number.
+    """
+    values = as_real("amplitudes", amplitudes)
+    if values.ndim != 1:
+        raise ValueError(f"amplitudes: expected shape (n_events,), got {values.shape}")
+    return EventScale(
+        *_native.event_scale(
+            values,
+            as_number("null_level", null_level),
+            threshold=as_number("threshold", threshold),
+            variations=[as_number("variations", variation) for variation in variations],
+            weight_strength=as_number("weight_strength", weight_strength),
+            weight_mean=as_number("weight_mean", weight_mean),
+            prior_mean=as_number("prior_mean", prior_mean),
+            prior_sd=as_number("prior_sd", prior_sd),
+        )
+    )
+
+
+def _rules(
+    detection: float,
+    ratio: float,
+    sweeps: int,
+    penalty: float,
+    null_detection: float,
+    null_quantile: float,
+) -> dict[str, float]:
+    return {
+        "detection": as_number("detection", detection),
+        "ratio": as_number("ratio", ratio),
+        "sweeps": as_count("sweeps", sweeps, 0),
+        "penalty": as_number("penalty", penalty),
+        "null_detection": as_number("null_detection", null_detection),
+        "null_quantile": as_number("null_quantile", null_quantile),
+    }
+
+
+def _windows(windows: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(windows)
+    if array.size == 0:
+        return np.empty((0, 3), dtype=np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"windows: expected whole numbers, got dtype {array.dtype}")
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise ValueError(f"windows: expected shape (n_windows, 3), got {array.shape}")
+    return np.require(array, np.int64, "C")
