@@ -231,7 +231,7 @@ fn joined<'py, 'a>(py: Python<'py>, cells: impl Iterator<Item = &'a [usize]>) ->
     cells.flatten().map(|&bin| signed(bin)).collect::<Vec<_>>().into_pyarray(py)
 }
 
-fn ends<'py>(py: Python<'py>, counts: impl Iterator<Item = usize>) -> Whole<'py> {
+fn ends(py: Python<'_>, counts: impl Iterator<Item = usize>) -> Whole<'_> {
     let sums = counts.scan(0, |sum, count| {
         *sum += count;
         Some(signed(*sum))

@@ -156,7 +156,7 @@ impl<'a> Search<'a> {
             changes += self.add_all(interrupted)?;
             done += 1;
             // Before the second sweep nothing was asked to leave.
-            converged = changes == 0 && done > 1 || self.spikes.is_empty() && changes == 0;
+            converged = changes == 0 && (done > 1 || self.spikes.is_empty());
         }
         self.refresh();
         let bins = self.spikes.iter().map(|&spot| self.field.shape.bin(spot)).collect();

@@ -75,7 +75,7 @@ impl ScaleOptions {
                 ("an interval of at least two points", format!("{:?}", self.grid));
             return Err(SolverError::parameter("grid", expected, &got));
         }
-        if self.variations.is_empty() || self.variations.iter().any(|cv| !(*cv >= 0.0)) {
+        if self.variations.is_empty() || self.variations.iter().any(|cv| cv.is_nan() || *cv < 0.0) {
             let got = format!("{:?}", self.variations);
             return Err(SolverError::parameter("variations", "numbers of at least 0", &got));
         }

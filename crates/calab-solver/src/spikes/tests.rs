@@ -222,7 +222,8 @@ fn units_change_nothing_else() {
         assert_eq!(events.bins, one.bins);
         assert_eq!(events.objective.to_bits(), one.objective.to_bits());
         assert_eq!(scaled_null.to_bits(), (null * scale).to_bits());
-        assert!(events.amplitudes.iter().zip(&one.amplitudes).all(|(a, b)| *a == b * scale));
+        let same = |(a, b): (&f64, &f64)| a.to_bits() == (b * scale).to_bits();
+        assert!(events.amplitudes.iter().zip(&one.amplitudes).all(same));
     }
 }
 
