@@ -59,7 +59,7 @@ def place_spikes(
     progress: Callable[[int, int], object] | None = None,
     window: float = 0.2,
     spread: float = 0.1,
-    sweeps: int = 6,
+    sweeps: int = 20,
 ) -> PlacedSpikes:
     r"""Explain traces by whole spikes of a given amplitude.
 
@@ -83,7 +83,7 @@ def place_spikes(
     spread : float
         Seconds within which only the best place takes an additional spike.
     sweeps : int
-        Most sweeps.
+        Most sweeps; from the third on only spikes near a change are looked at again.
 
     Returns
     -------

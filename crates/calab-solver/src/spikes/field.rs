@@ -225,12 +225,12 @@ impl<'a> Field<'a> {
         self.settle(event.spot.frame, end, &segment)
     }
 
-    /// Exchanges an event for another one of the same segment.
-    pub(super) fn exchange(&mut self, old: Event, new: Event) {
+    /// Exchanges an event for another one of the same segment; returns as `add`.
+    pub(super) fn exchange(&mut self, old: Event, new: Event) -> Range<usize> {
         let segment = self.segment(old.spot.frame);
         let left = Event { amplitude: -old.amplitude, ..old };
         let end = self.respond(left, segment.end).max(self.respond(new, segment.end));
-        self.settle(old.spot.frame.min(new.spot.frame), end, &segment);
+        self.settle(old.spot.frame.min(new.spot.frame), end, &segment)
     }
 
     fn respond(&mut self, event: Event, segment_end: usize) -> usize {

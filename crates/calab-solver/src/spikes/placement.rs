@@ -1,5 +1,7 @@
 //! Whole spikes of one amplitude: a local search over moving, removing and adding.
 
+use std::ops::Range;
+
 use libm::{ceil, rint, sqrt};
 use ndarray::ArrayViewMut1;
 
@@ -27,8 +29,8 @@ pub struct PlacementOptions {
 
 impl Default for PlacementOptions {
     fn default() -> Self {
-        let field = FieldOptions { least_noise: 1e-3, ..FieldOptions::default() };
-        Self { window: 0.2, spread: 0.1, sweeps: 6, density: 50, field }
+        let field = FieldOptions::default();
+        Self { window: 0.2, spread: 0.1, sweeps: 20, density: 50, field }
     }
 }
 
@@ -88,9 +90,19 @@ pub fn place_spikes(
     Ok(placement)
 }
 
+/// A spike, and how many changes had been made when it was last looked at.
+#[derive(Clone, Copy)]
+struct Spike {
+    spot: Spot,
+    judged: usize,
+}
+
 struct Search<'a> {
     field: Field<'a>,
-    spikes: Vec<Spot>,
+    spikes: Vec<Spike>,
+    /// Number of changes so far, and which of them was the last to touch each frame.
+    changes: usize,
+    touched: Vec<usize>,
     alpha: f64,
     theta: f64,
     window: usize,
@@ -110,18 +122,29 @@ impl<'a> Search<'a> {
         check_positive("window", options.window)?;
         check_positive("spread", options.spread)?;
         check_length("amplitudes", start.bins.len(), start.amplitudes.len())?;
-        let field = Field::new(shape, trace, 0.0, segments, &options.field)?;
-        if field.recorded > 0 {
+        if trace.iter().any(|y| !y.is_nan()) {
             check_positive("alphas", start.alpha)?;
             check_positive("thetas", start.theta)?;
         }
+        // What is cut off a transient is to be small beside what counts as a spike.
+        let field = Field::new(shape, trace, start.theta, segments, &options.field)?;
         let frames = |seconds: f64| ceil(seconds * shape.fs()).min(1e9) as usize;
         let (alpha, theta) = (start.alpha / field.unit, start.theta / field.unit);
         let most = field.recorded.saturating_mul(options.density);
         let (window, spread) = (frames(options.window), frames(options.spread));
         let sweeps = options.sweeps;
-        let mut search =
-            Self { field, spikes: Vec::new(), alpha, theta, window, spread, sweeps, most };
+        let mut search = Self {
+            field,
+            spikes: Vec::new(),
+            changes: 0,
+            touched: vec![0; trace.len()],
+            alpha,
+            theta,
+            window,
+            spread,
+            sweeps,
+            most,
+        };
         search.count(start, trace.len() * shape.upsample())?;
         Ok(search)
     }
@@ -142,8 +165,8 @@ impl<'a> Search<'a> {
         counts.sort_by_key(|&(bin, _)| bin);
         for (bin, count) in counts {
             let room = self.most - self.spikes.len();
-            let spot = self.field.shape.spot(bin);
-            self.spikes.extend(std::iter::repeat_n(spot, (count as usize).min(room)));
+            let spike = Spike { spot: self.field.shape.spot(bin), judged: 0 };
+            self.spikes.extend(std::iter::repeat_n(spike, (count as usize).min(room)));
         }
         Ok(())
     }
@@ -152,14 +175,15 @@ impl<'a> Search<'a> {
         let (mut done, mut converged) = (0, self.field.is_silent());
         while done < self.sweeps && !converged {
             self.refresh();
-            let mut changes = self.move_all(done > 0, interrupted)?;
-            changes += self.add_all(interrupted)?;
+            let before = self.changes;
+            self.move_all(done > 0, interrupted)?;
+            self.add_all(interrupted)?;
             done += 1;
             // Before the second sweep nothing was asked to leave.
-            converged = changes == 0 && (done > 1 || self.spikes.is_empty());
+            converged = self.changes == before && (done > 1 || self.spikes.is_empty());
         }
         self.refresh();
-        let bins = self.spikes.iter().map(|&spot| self.field.shape.bin(spot)).collect();
+        let bins = self.spikes.iter().map(|spike| self.field.shape.bin(spike.spot)).collect();
         Ok(Placement { bins, pve: self.pve(), sweeps: done, converged })
     }
 
@@ -169,37 +193,54 @@ impl<'a> Search<'a> {
 
     fn refresh(&mut self) {
         let shape = self.field.shape;
-        self.spikes.sort_by_key(|&spot| shape.bin(spot));
-        let events: Vec<Event> = self.spikes.iter().map(|&spot| self.event(spot)).collect();
+        self.spikes.sort_by_key(|spike| shape.bin(spike.spot));
+        let events: Vec<Event> = self.spikes.iter().map(|spike| self.event(spike.spot)).collect();
         self.field.refresh(&events);
     }
 
-    /// Moves every spike, or lets it go; returns how many did.
+    /// Moves every spike, or lets it go, where anything changed since it was last looked at.
     fn move_all(
         &mut self,
         removing: bool,
         interrupted: &dyn Fn() -> bool,
-    ) -> Result<usize, SolverError> {
-        let mut changes = 0;
-        let spikes = std::mem::take(&mut self.spikes);
-        for spot in spikes {
+    ) -> Result<(), SolverError> {
+        for mut spike in std::mem::take(&mut self.spikes) {
             if interrupted() {
                 return Err(SolverError::Interrupted);
             }
-            let chosen = self.choose(spot);
-            let old = self.event(spot);
-            if removing && chosen.amplitude() < self.theta {
-                self.field.add(Event { amplitude: -self.alpha, ..old });
-                changes += 1;
+            if self.is_settled(spike) {
+                self.spikes.push(spike);
                 continue;
             }
-            if chosen.spot != spot {
-                self.field.exchange(old, self.event(chosen.spot));
-                changes += 1;
+            let (old, chosen) = (self.event(spike.spot), self.choose(spike.spot));
+            if removing && chosen.amplitude() < self.theta {
+                let changed = self.field.add(Event { amplitude: -self.alpha, ..old });
+                self.touch(changed);
+                continue;
             }
-            self.spikes.push(chosen.spot);
+            if chosen.spot != spike.spot {
+                let changed = self.field.exchange(old, self.event(chosen.spot));
+                self.touch(changed);
+            }
+            // A first sweep that removes nothing settles nothing.
+            let judged = if removing { self.changes } else { 0 };
+            spike = Spike { spot: chosen.spot, judged };
+            self.spikes.push(spike);
         }
-        Ok(changes)
+        Ok(())
+    }
+
+    fn touch(&mut self, frames: Range<usize>) {
+        self.changes += 1;
+        self.touched[frames].fill(self.changes);
+    }
+
+    /// Whether no change since the last look reached the bins that a spike may move to.
+    fn is_settled(&self, spike: Spike) -> bool {
+        let frame = spike.spot.frame;
+        let end = (frame + self.window + 1).min(self.touched.len());
+        let near = &self.touched[frame.saturating_sub(self.window)..end];
+        spike.judged > 0 && near.iter().all(|&change| change <= spike.judged)
     }
 
     /// The best place of a spike nearby: its own, unless another one lowers the squared error.
@@ -211,9 +252,9 @@ impl<'a> Search<'a> {
         best.filter(|best| best.score > least).unwrap_or(own)
     }
 
-    /// Adds spikes where the residual asks for them; returns how many.
-    fn add_all(&mut self, interrupted: &dyn Fn() -> bool) -> Result<usize, SolverError> {
-        let (mut frame, before) = (0, self.spikes.len());
+    /// Adds spikes where the residual asks for them.
+    fn add_all(&mut self, interrupted: &dyn Fn() -> bool) -> Result<(), SolverError> {
+        let mut frame = 0;
         while frame < self.field.n_frames() && self.spikes.len() < self.most {
             if self.wanted(frame).is_none() {
                 frame += 1;
@@ -226,10 +267,11 @@ impl<'a> Search<'a> {
             let wanted = (frame..end).filter_map(|frame| self.wanted(frame));
             let best = wanted.reduce(|a, b| if b.score > a.score { b } else { a });
             let Some(best) = best else { break };
-            self.field.add(self.event(best.spot));
-            self.spikes.push(best.spot);
+            let changed = self.field.add(self.event(best.spot));
+            self.touch(changed);
+            self.spikes.push(Spike { spot: best.spot, judged: 0 });
         }
-        Ok(self.spikes.len() - before)
+        Ok(())
     }
 
     /// The best additional spike of a frame, if it is large enough and lowers the squared error.

@@ -52,7 +52,7 @@ fn place(field: &mut Field<'_>, event: &mut Event, window: usize) -> bool {
     if new.spot == event.spot && difference < NEGLIGIBLE * field.sigma && new.amplitude > 0.0 {
         return false;
     }
-    field.exchange(*event, new);
+    let _changed = field.exchange(*event, new);
     *event = new;
     true
 }
