@@ -4,10 +4,11 @@ from ._native import instruction_sets
 from .ar2 import tau_to_ar2
 from .baseline import rolling_baseline
 from .deconvolve import Deconvolution, deconvolve
-from .events import Events, EventScale, KernelScores, event_scale, find_events, score_kernels
+from .events import Events, KernelScores, find_events, score_kernels
 from .filter import bandpass_filter
 from .kernel import build_kernel, compute_lipschitz, compute_upsample_factor
 from .noise import noise_level
+from .scale import EventScale, event_scale
 from .simulate import SimulatedCells, simulate_cells
 from .spikes import PlacedSpikes, place_spikes
 
