@@ -115,6 +115,14 @@ def test_empty_batches_have_empty_answers(shape):
     assert len(placed.bins) == shape[0]
 
 
+def test_rounds_and_sweeps_lower_the_objective():
+    rng = np.random.default_rng(6)
+    trace = traces_of(np.sort(rng.choice(9000, 200)), 900, 10) + 0.1 * rng.standard_normal(900)
+    kinds = [{"sweeps": 0}, {"sweeps": 1}, {"sweeps": 4}, {"sweeps": 4, "rounds": 4}]
+    found = [find_events(trace, FS, 0.1, RISE, DECAY, upsample_factor=10, **kind) for kind in kinds]
+    assert np.all(np.diff([events.objective[0] for events in found]) < 0)
+
+
 def test_nothing_crosses_a_border():
     trace = traces_of([95 * 4], 200, 4)
     trace[100:] = 0.0

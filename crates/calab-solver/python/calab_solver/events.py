@@ -75,6 +75,7 @@ def find_events(
     progress: Callable[[int, int], object] | None = None,
     detection: float = 4.0,
     ratio: float = 0.2,
+    rounds: int = 1,
     sweeps: int = 2,
     penalty: float = 16.0,
     null_detection: float = 2.0,
@@ -112,8 +113,10 @@ def find_events(
         An event lowers the squared error by at least the square of this times the noise.
     ratio : float
         Least amplitude of an event as a share of the fitted calcium just before.
+    rounds : int
+        Most rounds of search and sweeps; the last is that which finds nothing new.
     sweeps : int
-        Sweeps over the found events.
+        Sweeps over the found events in a round.
     penalty : float
         Cost of an event within ``objective``.
     null_detection, null_quantile : float
@@ -140,7 +143,7 @@ def find_events(
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, None, upsample_factor, segments, n_threads, progress
     )
-    rules = _rules(detection, ratio, sweeps, penalty, null_detection, null_quantile)
+    rules = _rules(detection, ratio, rounds, sweeps, penalty, null_detection, null_quantile)
     levels = as_values("noise", noise, len(batch["traces"]))
     bins, amplitudes, ends, *columns = _native.find_events(batch, levels, rules)
     return Events(split(bins, ends), split(amplitudes, ends), *columns)
@@ -160,6 +163,7 @@ def score_kernels(
     progress: Callable[[int, int], object] | None = None,
     detection: float = 4.0,
     ratio: float = 0.2,
+    rounds: int = 1,
     sweeps: int = 2,
     penalty: float = 16.0,
 ) -> KernelScores:
@@ -167,7 +171,9 @@ def score_kernels(
 
     Parameters
     ----------
-    traces, fs, noise, upsample_factor, segments, n_threads, detection, ratio, sweeps, penalty
+    traces, fs, noise, upsample_factor, segments, n_threads
+        As :func:`find_events` takes them.
+    detection, ratio, rounds, sweeps, penalty
         As :func:`find_events` takes them.
     tau_rise, tau_decay : array_like, shape (n_kernels,)
         Time constants in seconds.
@@ -193,7 +199,7 @@ def score_kernels(
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, n_kernels, upsample_factor, segments, n_threads, progress
     )
-    rules = _rules(detection, ratio, sweeps, penalty, 2.0, 0.9)
+    rules = _rules(detection, ratio, rounds, sweeps, penalty, 2.0, 0.9)
     levels = as_values("noise", noise, len(batch["traces"]))
     return KernelScores(*_native.score_kernels(batch, levels, _windows(windows), rules))
 
@@ -201,6 +207,7 @@ def score_kernels(
 def _rules(
     detection: float,
     ratio: float,
+    rounds: int,
     sweeps: int,
     penalty: float,
     null_detection: float,
@@ -209,6 +216,7 @@ def _rules(
     return {
         "detection": as_number("detection", detection),
         "ratio": as_number("ratio", ratio),
+        "rounds": as_count("rounds", rounds, 1),
         "sweeps": as_count("sweeps", sweeps, 0),
         "penalty": as_number("penalty", penalty),
         "null_detection": as_number("null_detection", null_detection),

@@ -74,6 +74,7 @@ impl Batch<'_> {
 pub(super) struct Rules {
     detection: f64,
     ratio: f64,
+    rounds: usize,
     sweeps: usize,
     penalty: f64,
     null_detection: f64,
@@ -85,6 +86,7 @@ impl Rules {
         EventOptions {
             detection: self.detection,
             ratio: self.ratio,
+            rounds: self.rounds,
             sweeps: self.sweeps,
             penalty: self.penalty,
             null_detection: self.null_detection,

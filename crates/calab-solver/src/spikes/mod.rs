@@ -25,7 +25,7 @@ pub use scale::{Scale, ScaleOptions, event_scale};
 pub use shape::Shape;
 
 use field::{Event, Field};
-use pursuit::{Rule, pursue};
+use pursuit::{Rule, merged, pursue};
 
 use crate::error::{SolverError, check_finite, check_positive};
 
@@ -36,7 +36,9 @@ pub struct EventOptions {
     pub detection: f64,
     /// Least amplitude of an event as a share of the calcium just before.
     pub ratio: f64,
-    /// Sweeps of the polish.
+    /// Most rounds of pursuit and polish; the last one is that which finds nothing new.
+    pub rounds: usize,
+    /// Sweeps of the polish in a round.
     pub sweeps: usize,
     /// Frames by which a sweep may move an event.
     pub window: usize,
@@ -57,6 +59,7 @@ impl Default for EventOptions {
         Self {
             detection: 4.0,
             ratio: 0.2,
+            rounds: 1,
             sweeps: 2,
             window: 2,
             penalty: 16.0,
@@ -150,8 +153,17 @@ fn found(
         return Ok(Vec::new());
     }
     let rule = rule(field, options.detection, options.ratio);
-    let events = pursue(field, rule, interrupted)?;
-    polish::polish(field, events, options.sweeps, options.window, interrupted)
+    let mut events = Vec::new();
+    for _ in 0..options.rounds {
+        let more = pursue(field, rule, interrupted)?;
+        if more.is_empty() {
+            break;
+        }
+        events.extend(more);
+        events = merged(field, events);
+        events = polish::polish(field, events, options.sweeps, options.window, interrupted)?;
+    }
+    Ok(events)
 }
 
 fn rule(field: &Field<'_>, detection: f64, ratio: f64) -> Rule {
