@@ -268,6 +268,21 @@ def test_scale_needs_a_null_level(null):
         event_scale([[1.0]], 0.1)
 
 
+@pytest.mark.parametrize("alpha", [0.7, 1.0, 1.3])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_the_search_in_dense_bursts_ends_by_itself(alpha, share):
+    rng = np.random.default_rng(7)
+    bursts = [start + np.sort(rng.choice(300, 90)) for start in range(300, 17_000, 900)]
+    bins = np.concatenate(bursts)
+    trace = traces_of(bins, 1800, 10) + 0.1 * rng.standard_normal(1800)
+    events = find_events(trace, FS, 0.1, RISE, DECAY, upsample_factor=10)
+    given = (FS, RISE, DECAY, alpha, share * alpha, events)
+    placed = place_spikes(trace, *given, upsample_factor=10)
+    assert placed.converged[0]
+    # What spikes of another amplitude must make up for by their number.
+    assert placed.bins[0].size * alpha == pytest.approx(bins.size, rel=0.05)
+
+
 def test_an_amplitude_far_too_small_ends():
     trace = traces_of([400], 100, 10, [5.0])
     events = find_events(trace, FS, 0.01, RISE, DECAY, upsample_factor=10)

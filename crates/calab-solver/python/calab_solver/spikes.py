@@ -59,7 +59,7 @@ def place_spikes(
     progress: Callable[[int, int], object] | None = None,
     window: float = 0.2,
     spread: float = 0.1,
-    sweeps: int = 20,
+    sweeps: int = 50,
 ) -> PlacedSpikes:
     r"""Explain traces by whole spikes of a given amplitude.
 

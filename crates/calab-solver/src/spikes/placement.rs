@@ -30,7 +30,7 @@ pub struct PlacementOptions {
 impl Default for PlacementOptions {
     fn default() -> Self {
         let field = FieldOptions::default();
-        Self { window: 0.2, spread: 0.1, sweeps: 20, density: 50, field }
+        Self { window: 0.2, spread: 0.1, sweeps: 50, density: 50, field }
     }
 }
 
@@ -244,12 +244,17 @@ impl<'a> Search<'a> {
     }
 
     /// The best place of a spike nearby: its own, unless another one lowers the squared error.
+    ///
+    /// Nor may a move take a spike nearer to being removed. Then moving, removing and adding all
+    /// lower one sum, the squared error plus `α E (2 θ - α)` per spike of energy `E`, and the search
+    /// cannot go in circles.
     fn choose(&self, spot: Spot) -> Candidate {
         let alpha = self.alpha;
         let decrease = move |q: f64, energy: f64| decrease(alpha, q, energy);
         let (best, own) = self.field.best_without(self.event(spot), self.window, decrease);
         let least = own.score + LEAST_DECREASE * alpha * alpha * own.energy;
-        best.filter(|best| best.score > least).unwrap_or(own)
+        let worth = |place: &Candidate| place.correlation - self.theta * place.energy;
+        best.filter(|best| best.score > least && worth(best) >= worth(&own)).unwrap_or(own)
     }
 
     /// Adds spikes where the residual asks for them.
