@@ -31,3 +31,4 @@ mod ranks;
 pub mod segments;
 pub mod simulate;
 mod spectrum;
+pub mod spikes;

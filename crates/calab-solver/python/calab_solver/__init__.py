@@ -5,15 +5,22 @@ from .ar2 import tau_to_ar2
 from .baseline import rolling_baseline
 from .biexponential import BiexpFitResult, fit_biexponential
 from .deconvolve import Deconvolution, deconvolve
+from .events import Events, KernelScores, find_events, score_kernels
 from .filter import bandpass_filter
 from .free_kernel import estimate_kernel
 from .kernel import build_kernel, compute_lipschitz, compute_upsample_factor
 from .noise import noise_level
+from .scale import EventScale, event_scale
 from .simulate import SimulatedCells, simulate_cells
+from .spikes import PlacedSpikes, place_spikes
 
 __all__ = [
     "BiexpFitResult",
     "Deconvolution",
+    "EventScale",
+    "Events",
+    "KernelScores",
+    "PlacedSpikes",
     "SimulatedCells",
     "bandpass_filter",
     "build_kernel",
@@ -21,10 +28,14 @@ __all__ = [
     "compute_upsample_factor",
     "deconvolve",
     "estimate_kernel",
+    "event_scale",
+    "find_events",
     "fit_biexponential",
     "instruction_sets",
     "noise_level",
+    "place_spikes",
     "rolling_baseline",
+    "score_kernels",
     "simulate_cells",
     "tau_to_ar2",
 ]

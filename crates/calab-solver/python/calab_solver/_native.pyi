@@ -80,6 +80,51 @@ def deconvolve(
         NDArray[np.float64],
     ],
 ]: ...
+def event_scale(
+    amplitudes: NDArray[np.float64],
+    null_level: float,
+    *,
+    threshold: float,
+    variations: list[float],
+    weight_strength: float,
+    weight_mean: float,
+    prior_mean: float,
+    prior_sd: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float, int]: ...
+def find_events(
+    batch: dict[str, Any], noise: NDArray[np.float64], rules: dict[str, float]
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.int64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+]: ...
+def place_spikes(
+    batch: dict[str, Any],
+    alphas: NDArray[np.float64],
+    thetas: NDArray[np.float64],
+    events: list[tuple[NDArray[np.int64], NDArray[np.float64]]],
+    *,
+    window: float,
+    spread: float,
+    sweeps: int,
+) -> tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.float32],
+    NDArray[np.float64],
+    NDArray[np.int64],
+    NDArray[np.bool_],
+]: ...
+def score_kernels(
+    batch: dict[str, Any],
+    noise: NDArray[np.float64],
+    windows: NDArray[np.int64],
+    rules: dict[str, float],
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]: ...
 def simulate_cells(
     parameters: dict[str, float | None],
     traces: NDArray[np.float32],

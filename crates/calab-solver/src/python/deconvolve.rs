@@ -3,6 +3,7 @@ use ndarray::ArrayView2;
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
+use super::monitor::watched;
 use crate::deconvolve::{
     Baseline, Lam, Method, Options, Output, Sample, Summary, deconvolve as solve,
 };
@@ -128,30 +129,10 @@ impl Call {
         traces: &ArrayView2<'_, I>,
         output: Output<'_, O>,
     ) -> PyResult<()> {
-        let n_cells = traces.nrows();
-        let mut shown = 0;
-        let mut raised = None;
-        let mut monitor = |done: usize| {
-            // Threads that are still leaving must not clear what was raised.
-            if raised.is_some() {
-                return false;
-            }
-            let told = Python::attach(|py| {
-                py.check_signals()?;
-                if let Some(progress) = &self.progress
-                    && done != shown
-                {
-                    progress.call1(py, (done, n_cells))?;
-                }
-                Ok(())
-            });
-            shown = done;
-            raised = told.err();
-            raised.is_none()
-        };
         let (options, n_threads, level) = (&self.options, self.n_threads, self.level);
-        let result = py.detach(|| solve(traces, options, output, n_threads, level, &mut monitor));
-        raised.map_or_else(|| result.map_err(PyErr::from), Err)
+        watched(py, self.progress.as_ref(), traces.nrows(), |monitor| {
+            solve(traces, options, output, n_threads, level, monitor)
+        })
     }
 }
 

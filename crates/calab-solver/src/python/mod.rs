@@ -11,8 +11,10 @@ mod error;
 mod filter;
 mod free_kernel;
 mod kernel;
+mod monitor;
 mod noise;
 mod simulate;
+mod spikes;
 
 use pyo3::prelude::*;
 
@@ -37,4 +39,6 @@ mod _native {
     use super::noise::noise_level;
     #[pymodule_export]
     use super::simulate::simulate_cells;
+    #[pymodule_export]
+    use super::spikes::{event_scale, find_events, place_spikes, score_kernels};
 }

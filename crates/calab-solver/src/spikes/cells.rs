@@ -1,0 +1,141 @@
+//! Many cells at a time: each looks at nothing but itself.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+
+use super::{
+    EventOptions, Events, Placement, PlacementOptions, Shape, Start, find_events,
+    find_events_and_null, place_spikes,
+};
+use crate::batch;
+use crate::error::{SolverError, check_length};
+use crate::segments::check_segments;
+
+/// Traces of many cells, and how their work is shared and watched.
+pub struct Cells<'a> {
+    /// Cells x frames, without baselines; NaN where nothing was recorded.
+    pub traces: ArrayView2<'a, f64>,
+    /// Frames at which joined recordings start.
+    pub segments: &'a [usize],
+    /// Threads; as many as the process may use by default.
+    pub n_threads: Option<usize>,
+    /// Gets how much was done, and stops the work by `false`.
+    pub monitor: &'a mut dyn FnMut(usize) -> bool,
+}
+
+/// A stretch of one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// Row of the traces.
+    pub cell: usize,
+    /// First frame.
+    pub first: usize,
+    /// Frame behind the last one.
+    pub end: usize,
+}
+
+impl Cells<'_> {
+    /// Runs one job per place of an answer.
+    fn run<A: Send>(
+        self,
+        answers: &mut [A],
+        job: impl Fn(usize, &mut A, &dyn Fn() -> bool) -> Result<(), SolverError> + Sync,
+    ) -> Result<(), SolverError> {
+        let threads = batch::threads(self.n_threads, answers.len());
+        let work = |(): &mut (), (k, answer): (usize, &mut A), stop: &AtomicBool| {
+            job(k, answer, &|| stop.load(Ordering::Relaxed))?;
+            Ok(1)
+        };
+        batch::run(answers.iter_mut().enumerate(), threads, || Ok(()), work, self.monitor)
+    }
+
+    fn check(&self, names: &[(&'static str, usize)]) -> Result<(), SolverError> {
+        check_segments(self.segments, self.traces.ncols())?;
+        names.iter().try_for_each(|&(name, got)| check_length(name, self.traces.nrows(), got))
+    }
+}
+
+/// Finds the events and the null level of every cell, whose transients are `shapes`.
+///
+/// # Errors
+///
+/// As [`find_events_and_null`], and for lists that do not have an entry per cell.
+pub fn find_events_of_cells(
+    cells: Cells<'_>,
+    noise: &[f64],
+    shapes: &[Shape],
+    options: &EventOptions,
+    answers: &mut [(Events, f64)],
+) -> Result<(), SolverError> {
+    cells.check(&[
+        ("noise", noise.len()),
+        ("tau_decay", shapes.len()),
+        ("answers", answers.len()),
+    ])?;
+    let (traces, segments) = (cells.traces, cells.segments);
+    cells.run(answers, |k, answer, stop| {
+        let (trace, shape) = (traces.row(k).to_vec(), &shapes[k]);
+        *answer = find_events_and_null(&trace, noise[k], shape, segments, options, stop)?;
+        Ok(())
+    })
+}
+
+/// Finds the events of every stretch under every transient: stretches x transients.
+///
+/// # Errors
+///
+/// As [`find_events`], and for stretches outside the traces and lists that do not match.
+pub fn score_kernels(
+    cells: Cells<'_>,
+    noise: &[f64],
+    shapes: &[Shape],
+    stretches: &[Stretch],
+    options: &EventOptions,
+    answers: &mut [Events],
+) -> Result<(), SolverError> {
+    cells.check(&[("noise", noise.len())])?;
+    check_length("answers", stretches.len() * shapes.len(), answers.len())?;
+    let (traces, segments) = (cells.traces, cells.segments);
+    let inside =
+        |s: &Stretch| s.cell < traces.nrows() && s.first < s.end && s.end <= traces.ncols();
+    if let Some(stretch) = stretches.iter().find(|stretch| !inside(stretch)) {
+        let Stretch { cell, first, end } = stretch;
+        let got = format!("cell {cell}, frames {first} to {end}");
+        return Err(SolverError::parameter("windows", "frames of a cell of the traces", &got));
+    }
+    cells.run(answers, |k, answer, stop| {
+        let (Stretch { cell, first, end }, shape) =
+            (stretches[k / shapes.len()], &shapes[k % shapes.len()]);
+        let trace: Vec<f64> =
+            traces.row(cell).iter().skip(first).take(end - first).copied().collect();
+        let inner = segments.iter().filter(|&&start| first < start && start < end);
+        let starts: Vec<usize> = inner.map(|start| start - first).collect();
+        *answer = find_events(&trace, noise[cell], shape, &starts, options, stop)?;
+        Ok(())
+    })
+}
+
+/// Places whole spikes in every cell and writes what they make into `fit`, cells x frames.
+///
+/// # Errors
+///
+/// As [`place_spikes`], and for lists that do not have an entry per cell.
+pub fn place_spikes_of_cells(
+    cells: Cells<'_>,
+    shapes: &[Shape],
+    starts: &[Start<'_>],
+    options: &PlacementOptions,
+    mut fit: ArrayViewMut2<'_, f32>,
+) -> Result<Vec<Placement>, SolverError> {
+    cells.check(&[("tau_decay", shapes.len()), ("events", starts.len()), ("fit", fit.nrows())])?;
+    let (traces, segments) = (cells.traces, cells.segments);
+    let rows = fit.axis_iter_mut(Axis(0));
+    let mut answers: Vec<_> = rows.map(|row| (row, Placement::default())).collect();
+    cells.run(&mut answers, |k, (row, placement), stop| {
+        let (trace, shape, row) = (traces.row(k).to_vec(), &shapes[k], row.view_mut());
+        *placement = place_spikes(&trace, shape, segments, &starts[k], options, row, stop)?;
+        Ok(())
+    })?;
+    Ok(answers.into_iter().map(|(_, placement)| placement).collect())
+}

@@ -1,0 +1,285 @@
+//! The amplitude of one spike, from the amplitudes of events that hold whole numbers of them.
+//!
+//! ```text
+//! a ~ sum over n >= 1 of (1 - w) w^(n-1) N(n α, s² + n (cv α)² + (c n α)²),    a > threshold
+//! ```
+//!
+//! with the null level as measure of what is no spike: `s` and the threshold are in proportion to it,
+//! and `log(α / null)` has a normal prior. The weight `w` and the spread `cv` are averaged over grids.
+
+use libm::{erfc, exp, log, sqrt};
+
+use crate::error::{SolverError, check_positive};
+
+/// How the amplitude of one spike is found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScaleOptions {
+    /// Least amplitude of an event that counts, in null levels.
+    pub threshold: f64,
+    /// Standard deviation of the noise of an amplitude, as the null level over this.
+    pub noise_divisor: f64,
+    /// Variation from spike to spike; averaged over if several.
+    pub variations: Vec<f64>,
+    /// Variation in common to the spikes of an event.
+    pub common_variation: f64,
+    /// Most spikes of an event.
+    pub most_spikes: usize,
+    /// Least and largest weight `w`, and how many.
+    pub weights: (f64, f64, usize),
+    /// Strength of the prior of `w`.
+    pub weight_strength: f64,
+    /// Mean of the prior of `w`.
+    pub weight_mean: f64,
+    /// Mean of the prior of `log(α / null)`.
+    pub prior_mean: f64,
+    /// Standard deviation of the prior of `log(α / null)`.
+    pub prior_sd: f64,
+    /// Least and largest `log(α / null)`, and how many.
+    pub grid: (f64, f64, usize),
+    /// More events than these are represented by as many of their quantiles.
+    pub most_events: usize,
+}
+
+impl Default for ScaleOptions {
+    fn default() -> Self {
+        Self {
+            threshold: 2.5,
+            noise_divisor: 1.6,
+            variations: vec![0.2],
+            common_variation: 0.1,
+            most_spikes: 30,
+            weights: (0.05, 0.95, 19),
+            weight_strength: 20.0,
+            weight_mean: 0.5,
+            prior_mean: 1.0,
+            prior_sd: 0.7,
+            grid: (-1.2, 4.0, 80),
+            most_events: 500,
+        }
+    }
+}
+
+impl ScaleOptions {
+    fn check(&self) -> Result<(), SolverError> {
+        check_positive("threshold", self.threshold)?;
+        check_positive("noise_divisor", self.noise_divisor)?;
+        check_positive("prior_sd", self.prior_sd)?;
+        let (least, largest, count) = self.weights;
+        if !(0.0 < least && least <= largest && largest < 1.0 && count > 0) {
+            let (expected, got) = ("weights between 0 and 1", format!("{:?}", self.weights));
+            return Err(SolverError::parameter("weights", expected, &got));
+        }
+        let (least, largest, count) = self.grid;
+        if !(least < largest && (largest - least).is_finite() && count > 1) {
+            let (expected, got) =
+                ("an interval of at least two points", format!("{:?}", self.grid));
+            return Err(SolverError::parameter("grid", expected, &got));
+        }
+        if self.variations.is_empty() || self.variations.iter().any(|cv| cv.is_nan() || *cv < 0.0) {
+            let got = format!("{:?}", self.variations);
+            return Err(SolverError::parameter("variations", "numbers of at least 0", &got));
+        }
+        if self.most_spikes == 0 || self.most_events == 0 {
+            return Err(SolverError::parameter("most_spikes", "at least 1", &0));
+        }
+        Ok(())
+    }
+}
+
+/// What the events of a cell say of the amplitude of one spike.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scale {
+    /// Grid of the logarithm of the amplitude.
+    pub log_alpha: Vec<f64>,
+    /// Logarithm of the likelihood, averaged over weights and variations.
+    pub log_likelihood: Vec<f64>,
+    /// The same plus the logarithm of the prior, up to a constant.
+    pub log_posterior: Vec<f64>,
+    /// Posterior mean of the logarithm.
+    pub mean: f64,
+    /// Posterior standard deviation of the logarithm.
+    pub sd: f64,
+    /// Events above the threshold.
+    pub n_events: usize,
+}
+
+/// The posterior of the logarithm of the amplitude of one spike.
+///
+/// # Errors
+///
+/// [`SolverError::Parameter`] for a null level that is not above zero and for options out of range.
+pub fn event_scale(
+    amplitudes: &[f64],
+    null: f64,
+    options: &ScaleOptions,
+) -> Result<Scale, SolverError> {
+    check_positive("null_level", null)?;
+    options.check()?;
+    // In null levels everything below is a number of about 1.
+    let mut events: Vec<f64> =
+        amplitudes.iter().map(|a| a / null).filter(|a| *a > options.threshold).collect();
+    events.sort_unstable_by(f64::total_cmp);
+    let n_events = events.len();
+    let (events, share) = quantiles(events, options.most_events);
+    let (low, high, count) = options.grid;
+    let grid = spaced(low, high, count);
+    let log_likelihood: Vec<f64> =
+        grid.iter().map(|x| log_likelihood(&events, share, exp(*x), options)).collect();
+    let log_prior = |x: f64| {
+        let z = (x - options.prior_mean) / options.prior_sd;
+        -0.5 * z * z
+    };
+    let log_posterior: Vec<f64> =
+        grid.iter().zip(&log_likelihood).map(|(x, l)| l + log_prior(*x)).collect();
+    let (mean, sd) = moments(&grid, &log_posterior);
+    let offset = log(null);
+    let log_alpha = grid.iter().map(|x| x + offset).collect();
+    Ok(Scale { log_alpha, log_likelihood, log_posterior, mean: mean + offset, sd, n_events })
+}
+
+/// At most `most` of the sorted values, and how many values one of them stands for.
+fn quantiles(values: Vec<f64>, most: usize) -> (Vec<f64>, f64) {
+    if values.len() <= most {
+        return (values, 1.0);
+    }
+    let share = values.len() as f64 / most as f64;
+    ((0..most).map(|k| values[((k as f64 + 0.5) * share) as usize]).collect(), share)
+}
+
+fn spaced(low: f64, high: f64, count: usize) -> Vec<f64> {
+    let step = (high - low) / count.saturating_sub(1).max(1) as f64;
+    (0..count).map(|k| low + k as f64 * step).collect()
+}
+
+/// Events that hold `n` spikes: mean, standard deviation, and the share above the threshold.
+struct Part {
+    mean: f64,
+    sd: f64,
+    above: f64,
+}
+
+fn log_likelihood(events: &[f64], share: f64, alpha: f64, options: &ScaleOptions) -> f64 {
+    let (low, high, count) = options.weights;
+    let weights = spaced(low, high, count);
+    let mut logs = Vec::with_capacity(weights.len() * options.variations.len());
+    for &variation in &options.variations {
+        let parts = parts(alpha, variation, options);
+        let densities = densities(events, &parts);
+        for &weight in &weights {
+            let fit = mixture(&densities, &parts, weight);
+            logs.push(share * fit + log_weight_prior(weight, options));
+        }
+    }
+    log_mean(&logs)
+}
+
+fn parts(alpha: f64, variation: f64, options: &ScaleOptions) -> Vec<Part> {
+    let noise = 1.0 / options.noise_divisor;
+    let part = |n: usize| {
+        let n = n as f64;
+        let (spread, common) = (variation * alpha, options.common_variation * n * alpha);
+        let sd = sqrt(noise * noise + n * spread * spread + common * common);
+        let mean = n * alpha;
+        let above = 0.5 * erfc((options.threshold - mean) / (sd * std::f64::consts::SQRT_2));
+        Part { mean, sd, above }
+    };
+    (1..=options.most_spikes).map(part).collect()
+}
+
+/// Density of every event (rows) under every number of spikes.
+fn densities(events: &[f64], parts: &[Part]) -> Vec<f64> {
+    let norm = 1.0 / sqrt(2.0 * std::f64::consts::PI);
+    let density = |x: f64, part: &Part| {
+        let z = (x - part.mean) / part.sd;
+        norm / part.sd * exp(-0.5 * z * z)
+    };
+    events.iter().flat_map(|&x| parts.iter().map(move |part| density(x, part))).collect()
+}
+
+/// Logarithm of the density of all events under one weight.
+fn mixture(densities: &[f64], parts: &[Part], weight: f64) -> f64 {
+    let powers = std::iter::successors(Some(1.0 - weight), |p| Some(p * weight));
+    let weights: Vec<f64> = powers.take(parts.len()).collect();
+    let dot = |row: &[f64]| row.iter().zip(&weights).map(|(f, w)| f * w).sum::<f64>();
+    let above: f64 = parts.iter().zip(&weights).map(|(part, w)| part.above * w).sum();
+    let above = above.max(1e-12);
+    densities.chunks(parts.len()).map(|row| log(dot(row) / above + 1e-300)).sum()
+}
+
+fn log_weight_prior(weight: f64, options: &ScaleOptions) -> f64 {
+    let mean = options.weight_mean;
+    options.weight_strength * (mean * log(weight) + (1.0 - mean) * log(1.0 - weight))
+}
+
+fn log_mean(logs: &[f64]) -> f64 {
+    let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logs.iter().map(|x| exp(x - largest)).sum();
+    largest + log(sum / logs.len() as f64)
+}
+
+fn moments(grid: &[f64], log_density: &[f64]) -> (f64, f64) {
+    let largest = log_density.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let weights: Vec<f64> = log_density.iter().map(|x| exp(x - largest)).collect();
+    let total: f64 = weights.iter().sum();
+    let mean = weights.iter().zip(grid).map(|(w, x)| w * x).sum::<f64>() / total;
+    let variance = weights.iter().zip(grid).map(|(w, x)| w * (x - mean) * (x - mean)).sum::<f64>();
+    (mean, sqrt(variance / total))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_tell_the_amplitude() {
+        // Counts 1 to 4 in falling numbers, each spread by 15 %, of an amplitude of 6 null levels.
+        let mut amplitudes = Vec::new();
+        for (n, count) in [(1, 80), (2, 40), (3, 20), (4, 10)] {
+            for k in 0..count {
+                let spread = (f64::from(k) + 0.5) / f64::from(count) - 0.5;
+                amplitudes.push(0.6 * f64::from(n) * (1.0 + 0.5 * spread / sqrt(f64::from(n))));
+            }
+        }
+        let scale = event_scale(&amplitudes, 0.1, &ScaleOptions::default()).unwrap();
+        assert_eq!(scale.n_events, 150);
+        assert!((scale.mean - log(0.6)).abs() < 0.1, "{}", exp(scale.mean));
+        assert!(scale.sd < 0.1);
+    }
+
+    #[test]
+    fn without_events_the_prior_decides() {
+        let options = ScaleOptions::default();
+        for amplitudes in [&[][..], &[0.2, f64::NAN]] {
+            let scale = event_scale(amplitudes, 0.1, &options).unwrap();
+            // The grid ends at 3 standard deviations below and 4 above.
+            assert!((scale.mean - log(0.1) - 1.0).abs() < 0.02 && (scale.sd - 0.7).abs() < 0.02);
+            assert_eq!(scale.n_events, 0);
+        }
+    }
+
+    #[test]
+    fn scaling_scales() {
+        let amplitudes = [1.0, 1.1, 0.9, 2.1, 1.9, 3.2];
+        let one = event_scale(&amplitudes, 0.1, &ScaleOptions::default()).unwrap();
+        let scaled =
+            event_scale(&amplitudes.map(|a| a * 8.0), 0.8, &ScaleOptions::default()).unwrap();
+        assert_eq!(one.log_posterior, scaled.log_posterior);
+        assert!((scaled.mean - one.mean - log(8.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn many_events_are_their_quantiles() {
+        let events: Vec<f64> = (0..3000).map(|k| 1.0 + f64::from(k % 100) * 0.002).collect();
+        let all = ScaleOptions { most_events: 3000, ..ScaleOptions::default() };
+        let exact = event_scale(&events, 0.1, &all).unwrap();
+        let thinned = event_scale(&events, 0.1, &ScaleOptions::default()).unwrap();
+        assert!((exact.mean - thinned.mean).abs() < 1e-3 && (exact.sd - thinned.sd).abs() < 1e-3);
+    }
+
+    #[test]
+    fn refuses_a_null_level_of_nothing() {
+        for null in [0.0, -1.0, f64::NAN] {
+            assert!(event_scale(&[1.0], null, &ScaleOptions::default()).is_err());
+        }
+    }
+}
