@@ -7,6 +7,7 @@ from .biexponential import BiexpFitResult, fit_biexponential
 from .deconvolve import Deconvolution, deconvolve
 from .events import Events, KernelScores, find_events, score_kernels
 from .filter import bandpass_filter
+from .foot import find_foot
 from .free_kernel import estimate_kernel
 from .kernel import build_kernel, compute_lipschitz, compute_upsample_factor
 from .noise import noise_level
@@ -30,6 +31,7 @@ __all__ = [
     "estimate_kernel",
     "event_scale",
     "find_events",
+    "find_foot",
     "fit_biexponential",
     "instruction_sets",
     "noise_level",

@@ -22,6 +22,8 @@ def bandpass_filter(
     tau_decay: float,
     fs: float,
     segments: list[int],
+    high_pass: bool,
+    low_pass: bool,
 ) -> NDArray[np.float64]: ...
 def build_kernel(tau_rise: float, tau_decay: float, fs: float) -> NDArray[np.float64]: ...
 def estimate_kernel(
@@ -102,6 +104,9 @@ def find_events(
     NDArray[np.float64],
     NDArray[np.float64],
 ]: ...
+def find_foot(
+    batch: dict[str, Any], noise: NDArray[np.float64], width: int, rules: dict[str, float]
+) -> NDArray[np.float64]: ...
 def place_spikes(
     batch: dict[str, Any],
     alphas: NDArray[np.float64],

@@ -12,7 +12,7 @@ from . import _native
 from ._parameters import as_count, as_number
 from ._spike_batch import as_spike_batch, as_values, split
 
-__all__ = ["Events", "KernelScores", "find_events", "score_kernels"]
+__all__ = ["Events", "KernelScores", "event_rules", "find_events", "score_kernels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +74,12 @@ def find_events(
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     detection: float = 4.0,
-    ratio: float = 0.2,
-    rounds: int = 1,
-    sweeps: int = 2,
+    ratio: float = 0.0,
+    rounds: int = 8,
+    sweeps: int = 3,
     penalty: float = 16.0,
     null_detection: float = 2.0,
-    null_quantile: float = 0.9,
+    null_factor: float = 1.5,
 ) -> Events:
     r"""Explain traces by events of free amplitude on a grid finer than the frames.
 
@@ -119,8 +119,9 @@ def find_events(
         Sweeps over the found events in a round.
     penalty : float
         Cost of an event within ``objective``.
-    null_detection, null_quantile : float
-        As `detection`, for the inverted residual, and the quantile of the amplitudes found there.
+    null_detection, null_factor : float
+        As `detection`, for the inverted residual, and the null level in root mean squares of the
+        amplitudes found there.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def find_events(
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, None, upsample_factor, segments, n_threads, progress
     )
-    rules = _rules(detection, ratio, rounds, sweeps, penalty, null_detection, null_quantile)
+    rules = event_rules(detection, ratio, rounds, sweeps, penalty, null_detection, null_factor)
     levels = as_values("noise", noise, len(batch["traces"]))
     bins, amplitudes, ends, *columns = _native.find_events(batch, levels, rules)
     return Events(split(bins, ends), split(amplitudes, ends), *columns)
@@ -162,10 +163,12 @@ def score_kernels(
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     detection: float = 4.0,
-    ratio: float = 0.2,
-    rounds: int = 1,
-    sweeps: int = 2,
+    ratio: float = 0.0,
+    rounds: int = 8,
+    sweeps: int = 3,
     penalty: float = 16.0,
+    level: bool = False,
+    mismatch: float = 0.0,
 ) -> KernelScores:
     """Score every kernel on every window by the events that it needs and what they leave.
 
@@ -179,6 +182,10 @@ def score_kernels(
         Time constants in seconds.
     windows : array_like of int, shape (n_windows, 3)
         Cell, first frame, and the frame behind the last one.
+    level : bool
+        Whether a constant below each window is fitted with its events.
+    mismatch : float
+        Standard deviation of the model's own error as a share of the calcium, in the objective.
     progress : callable, optional
         Called with the number of windows times kernels done and in total.
 
@@ -199,28 +206,51 @@ def score_kernels(
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, n_kernels, upsample_factor, segments, n_threads, progress
     )
-    rules = _rules(detection, ratio, rounds, sweeps, penalty, 2.0, 0.9)
+    rules = event_rules(detection, ratio, rounds, sweeps, penalty, 2.0, 1.5, level, mismatch)
     levels = as_values("noise", noise, len(batch["traces"]))
     return KernelScores(*_native.score_kernels(batch, levels, _windows(windows), rules))
 
 
-def _rules(
+def event_rules(
     detection: float,
     ratio: float,
     rounds: int,
     sweeps: int,
     penalty: float,
     null_detection: float,
-    null_quantile: float,
+    null_factor: float,
+    level: bool = False,
+    mismatch: float = 0.0,
 ) -> dict[str, float]:
+    """Check how events are to be found and gather it for Rust.
+
+    Parameters
+    ----------
+    detection, ratio, rounds, sweeps, penalty, null_detection, null_factor
+        As :func:`find_events` takes them.
+    level, mismatch
+        As :func:`score_kernels` takes them.
+
+    Returns
+    -------
+    dict
+        The same by name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`find_events`.
+    """
     return {
         "detection": as_number("detection", detection),
         "ratio": as_number("ratio", ratio),
         "rounds": as_count("rounds", rounds, 1),
         "sweeps": as_count("sweeps", sweeps, 0),
         "penalty": as_number("penalty", penalty),
+        "level": bool(level),
+        "mismatch": as_number("mismatch", mismatch),
         "null_detection": as_number("null_detection", null_detection),
-        "null_quantile": as_number("null_quantile", null_quantile),
+        "null_factor": as_number("null_factor", null_factor),
     }
 
 

@@ -21,6 +21,8 @@ def bandpass_filter(
     fs: float,
     *,
     segments: Sequence[int] | NDArray[np.integer] | None = None,
+    high_pass: bool = True,
+    low_pass: bool = True,
 ) -> NDArray[np.float64]:
     r"""Keep the frequencies at which the calcium kernel has its power.
 
@@ -42,6 +44,8 @@ def bandpass_filter(
         Sampling rate in hertz.
     segments : sequence of int, optional
         Ascending start frames of recordings that were joined; each is filtered by itself.
+    high_pass, low_pass : bool
+        Which of the two edges are applied.
 
     Returns
     -------
@@ -70,5 +74,7 @@ def bandpass_filter(
         as_number("tau_decay", tau_decay),
         as_number("fs", fs),
         as_segments(segments),
+        bool(high_pass),
+        bool(low_pass),
     )
     return filtered.reshape(np.shape(trace))

@@ -43,9 +43,9 @@ def event_scale(
     amplitudes: ArrayLike,
     null_level: float,
     *,
-    threshold: float = 2.5,
-    variations: Sequence[float] = (0.2,),
-    weight_strength: float = 20.0,
+    threshold: float = 3.5,
+    variations: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.4),
+    weight_strength: float = 60.0,
     weight_mean: float = 0.5,
     prior_mean: float = 1.0,
     prior_sd: float = 0.7,
@@ -55,7 +55,8 @@ def event_scale(
     .. math:: a \sim \sum_{n \ge 1} (1 - w) w^{n-1}\,
               \mathcal N\bigl(n\alpha,\ s^2 + n (v\alpha)^2 + (0.1\, n\alpha)^2\bigr)
 
-    cut off below the threshold, with :math:`s` the null level over 1.6. The weight :math:`w`, with
+    cut off below the threshold, with :math:`s` the null level over 1.6; one event in fifty may hold
+    any number of spikes. The weight :math:`w`, with
     a beta-like prior, and the variation :math:`v` are averaged over grids; the prior of
     :math:`\log(\alpha/\text{null level})` is normal.
 

@@ -77,8 +77,10 @@ pub(super) struct Rules {
     rounds: usize,
     sweeps: usize,
     penalty: f64,
+    level: bool,
+    mismatch: f64,
     null_detection: f64,
-    null_quantile: f64,
+    null_factor: f64,
 }
 
 impl Rules {
@@ -89,11 +91,34 @@ impl Rules {
             rounds: self.rounds,
             sweeps: self.sweeps,
             penalty: self.penalty,
+            level: self.level,
+            mismatch: self.mismatch,
             null_detection: self.null_detection,
-            null_quantile: self.null_quantile,
+            null_factor: self.null_factor,
             ..EventOptions::default()
         }
     }
+}
+
+#[pyfunction]
+pub(super) fn find_foot<'py>(
+    py: Python<'py>,
+    batch: Batch<'py>,
+    noise: PyReadonlyArray1<'py, f64>,
+    width: usize,
+    rules: Rules,
+) -> PyResult<Matrix<'py>> {
+    let (shapes, noise) = (batch.shapes()?, noise.as_slice()?);
+    let [n_cells, n_frames] = [batch.traces.shape()[0], batch.traces.shape()[1]];
+    let feet = PyArray2::<f64>::zeros(py, [n_cells, n_frames], false);
+    {
+        let mut rows = feet.try_readwrite()?;
+        let rows = rows.as_array_mut();
+        batch.run(py, n_cells, |cells| {
+            spikes::find_foot_of_cells(cells, noise, &shapes, width, &rules.options(), rows)
+        })?;
+    }
+    Ok(feet)
 }
 
 #[pyfunction]

@@ -6,7 +6,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::{
     EventOptions, Events, Placement, PlacementOptions, Shape, Start, find_events,
-    find_events_and_null, place_spikes,
+    find_events_and_null, find_foot, place_spikes,
 };
 use crate::batch;
 use crate::error::{SolverError, check_length};
@@ -77,6 +77,31 @@ pub fn find_events_of_cells(
     cells.run(answers, |k, answer, stop| {
         let (trace, shape) = (traces.row(k).to_vec(), &shapes[k]);
         *answer = find_events_and_null(&trace, noise[k], shape, segments, options, stop)?;
+        Ok(())
+    })
+}
+
+/// Writes the foot of every cell into `feet`, cells x frames; `width` is in frames.
+///
+/// # Errors
+///
+/// As [`find_foot`], and for lists that do not have an entry per cell.
+pub fn find_foot_of_cells(
+    cells: Cells<'_>,
+    noise: &[f64],
+    shapes: &[Shape],
+    width: usize,
+    options: &EventOptions,
+    mut feet: ArrayViewMut2<'_, f64>,
+) -> Result<(), SolverError> {
+    cells.check(&[("noise", noise.len()), ("tau_decay", shapes.len()), ("feet", feet.nrows())])?;
+    let (traces, segments) = (cells.traces, cells.segments);
+    let mut answers: Vec<_> = feet.axis_iter_mut(Axis(0)).collect();
+    cells.run(&mut answers, |k, row, stop| {
+        let (trace, shape) = (traces.row(k).to_vec(), &shapes[k]);
+        let mut foot = vec![0.0; trace.len()];
+        find_foot(&trace, noise[k], shape, segments, width, options, &mut foot, stop)?;
+        row.iter_mut().zip(foot).for_each(|(out, level)| *out = level);
         Ok(())
     })
 }

@@ -167,6 +167,19 @@ impl<'a> Field<'a> {
         self.refresh(&[]);
     }
 
+    /// Takes the mean residual of every segment off its trace; events ascend.
+    pub(super) fn level(&mut self, events: &[Event]) {
+        for segment in &self.segments {
+            let frames = || segment.clone().filter(|&i| self.mask[i] > 0.0);
+            let sum: f64 = frames().map(|i| self.trace[i] - self.calcium[i]).sum();
+            let mean = sum / frames().count().max(1) as f64;
+            for i in segment.clone() {
+                self.trace[i] -= self.mask[i] * mean;
+            }
+        }
+        self.refresh(events);
+    }
+
     fn count_seen(&mut self) {
         let (d, r) = (self.shape.decay_root, self.shape.rise_root);
         for segment in &self.segments {

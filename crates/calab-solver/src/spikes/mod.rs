@@ -11,6 +11,7 @@
 
 mod cells;
 mod field;
+mod foot;
 mod placement;
 mod polish;
 mod pursuit;
@@ -18,8 +19,11 @@ mod scale;
 mod shape;
 mod tournament;
 
-pub use cells::{Cells, Stretch, find_events_of_cells, place_spikes_of_cells, score_kernels};
+pub use cells::{
+    Cells, Stretch, find_events_of_cells, find_foot_of_cells, place_spikes_of_cells, score_kernels,
+};
 pub use field::FieldOptions;
+pub use foot::find_foot;
 pub use placement::{Placement, PlacementOptions, Start, place_spikes};
 pub use scale::{Scale, ScaleOptions, event_scale};
 pub use shape::Shape;
@@ -42,12 +46,16 @@ pub struct EventOptions {
     pub sweeps: usize,
     /// Frames by which a sweep may move an event.
     pub window: usize,
+    /// Whether a constant below the trace is fitted with the events.
+    pub level: bool,
+    /// Standard deviation of the model's own error as a share of the calcium, in the objective.
+    pub mismatch: f64,
     /// Cost of an event within the objective.
     pub penalty: f64,
     /// As `detection`, for the inverted residual.
     pub null_detection: f64,
-    /// Quantile of the amplitudes found there.
-    pub null_quantile: f64,
+    /// Null level in root mean squares of the amplitudes found there.
+    pub null_factor: f64,
     /// Null level of a trace without any, in multiples of the noise over the transient's norm.
     pub null_fallback: f64,
     /// How exactly the residual is kept.
@@ -58,14 +66,16 @@ impl Default for EventOptions {
     fn default() -> Self {
         Self {
             detection: 4.0,
-            ratio: 0.2,
-            rounds: 1,
-            sweeps: 2,
+            ratio: 0.0,
+            rounds: 8,
+            sweeps: 3,
             window: 2,
+            level: false,
+            mismatch: 0.0,
             penalty: 16.0,
             null_detection: 2.0,
-            null_quantile: 0.9,
-            null_fallback: 2.0,
+            null_factor: 1.5,
+            null_fallback: 3.0,
             field: FieldOptions::default(),
         }
     }
@@ -79,11 +89,7 @@ impl EventOptions {
         check_positive("null_fallback", self.null_fallback)?;
         check_finite("ratio", "a finite number", self.ratio)?;
         check_finite("penalty", "a finite number", self.penalty)?;
-        if (0.0..=1.0).contains(&self.null_quantile) {
-            return Ok(());
-        }
-        let expected = "a number from 0 to 1";
-        Err(SolverError::parameter("null_quantile", expected, &self.null_quantile))
+        check_positive("null_factor", self.null_factor)
     }
 }
 
@@ -121,7 +127,7 @@ pub fn find_events(
 
 /// [`find_events`], and the null level of the trace.
 ///
-/// The null level is a quantile of the amplitudes of events in the inverted residual. These cannot
+/// The null level is in proportion to the root mean square of the amplitudes of events in the inverted residual. These cannot
 /// be spikes, so they tell how large an event structured noise and a kernel that does not fit make.
 /// It is NaN where nothing was recorded.
 ///
@@ -162,6 +168,9 @@ fn found(
         events.extend(more);
         events = merged(field, events);
         events = polish::polish(field, events, options.sweeps, options.window, interrupted)?;
+        if options.level {
+            field.level(&events);
+        }
     }
     Ok(events)
 }
@@ -173,13 +182,27 @@ fn rule(field: &Field<'_>, detection: f64, ratio: f64) -> Rule {
 
 fn named(field: &Field<'_>, events: &[Event], options: &EventOptions) -> Events {
     let (error, count) = (field.squared_error(), events.len() as f64);
-    let misfit = if field.is_silent() { 0.0 } else { error / (field.sigma * field.sigma) };
+    let misfit = if field.is_silent() { 0.0 } else { misfit(field, options.mismatch) };
     Events {
         bins: events.iter().map(|event| field.shape.bin(event.spot)).collect(),
         amplitudes: events.iter().map(|event| event.amplitude * field.unit).collect(),
         objective: misfit + options.penalty * count,
         residual_power: error / field.recorded as f64 * field.unit * field.unit,
     }
+}
+
+/// Minus twice the logarithm of the likelihood, of which the noise alone has the constant 0.
+///
+/// A transient varies from spike to spike and no kernel is exact, so that the residual grows with
+/// the calcium; without that a few large bursts would decide everything.
+fn misfit(field: &Field<'_>, mismatch: f64) -> f64 {
+    let noise = field.sigma * field.sigma;
+    let share = mismatch * mismatch / noise;
+    let term = |(y, r): (f64, f64)| {
+        let spread = 1.0 + share * (y - r) * (y - r);
+        r * r / (noise * spread) + if mismatch > 0.0 { libm::log(spread) } else { 0.0 }
+    };
+    field.samples().map(term).sum()
 }
 
 fn null_level(
@@ -197,16 +220,14 @@ fn null_level(
         amplitudes.extend(pursue(field, rule, interrupted)?.iter().map(|event| event.amplitude));
     }
     let fallback = options.null_fallback * field.sigma / field.shape.norm();
-    Ok(quantile(&mut amplitudes, options.null_quantile).unwrap_or(fallback) * field.unit)
+    let level = root_mean_square(&amplitudes).map_or(fallback, |rms| options.null_factor * rms);
+    Ok(level * field.unit)
 }
 
-/// The quantile, interpolated between order statistics; none of nothing.
-fn quantile(values: &mut [f64], quantile: f64) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let place = values.len().checked_sub(1)? as f64 * quantile;
-    let below = values[place as usize];
-    let above = values[(place as usize + 1).min(values.len() - 1)];
-    Some(below + (above - below) * place.fract())
+/// Root of the mean square; none of nothing.
+fn root_mean_square(values: &[f64]) -> Option<f64> {
+    let sum: f64 = values.iter().map(|value| value * value).sum();
+    (!values.is_empty()).then(|| libm::sqrt(sum / values.len() as f64))
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct ScaleOptions {
     pub most_spikes: usize,
     /// Least and largest weight `w`, and how many.
     pub weights: (f64, f64, usize),
+    /// Share of the events that hold any number of spikes, such as bursts.
+    pub outliers: f64,
     /// Strength of the prior of `w`.
     pub weight_strength: f64,
     /// Mean of the prior of `w`.
@@ -34,8 +36,10 @@ pub struct ScaleOptions {
     pub prior_mean: f64,
     /// Standard deviation of the prior of `log(α / null)`.
     pub prior_sd: f64,
-    /// Least and largest `log(α / null)`, and how many.
-    pub grid: (f64, f64, usize),
+    /// Steepest descent of the logarithm of the prior above its mean.
+    pub prior_slope: f64,
+    /// Least and largest `log(α / null)`, and the step; larger events extend it.
+    pub grid: (f64, f64, f64),
     /// More events than these are represented by as many of their quantiles.
     pub most_events: usize,
 }
@@ -43,18 +47,20 @@ pub struct ScaleOptions {
 impl Default for ScaleOptions {
     fn default() -> Self {
         Self {
-            threshold: 2.5,
+            threshold: 3.5,
             noise_divisor: 1.6,
-            variations: vec![0.2],
+            variations: vec![0.05, 0.1, 0.2, 0.3, 0.4],
             common_variation: 0.1,
-            most_spikes: 30,
+            most_spikes: 40,
             weights: (0.05, 0.95, 19),
-            weight_strength: 20.0,
+            outliers: 0.02,
+            weight_strength: 60.0,
             weight_mean: 0.5,
             prior_mean: 1.0,
             prior_sd: 0.7,
-            grid: (-1.2, 4.0, 80),
-            most_events: 500,
+            prior_slope: 0.9,
+            grid: (-1.5, 4.0, 0.05),
+            most_events: 200,
         }
     }
 }
@@ -69,10 +75,9 @@ impl ScaleOptions {
             let (expected, got) = ("weights between 0 and 1", format!("{:?}", self.weights));
             return Err(SolverError::parameter("weights", expected, &got));
         }
-        let (least, largest, count) = self.grid;
-        if !(least < largest && (largest - least).is_finite() && count > 1) {
-            let (expected, got) =
-                ("an interval of at least two points", format!("{:?}", self.grid));
+        let (least, largest, step) = self.grid;
+        if !(least < largest && (largest - least).is_finite() && step > 0.0) {
+            let (expected, got) = ("an interval and a step", format!("{:?}", self.grid));
             return Err(SolverError::parameter("grid", expected, &got));
         }
         if self.variations.is_empty() || self.variations.iter().any(|cv| cv.is_nan() || *cv < 0.0) {
@@ -121,20 +126,31 @@ pub fn event_scale(
     events.sort_unstable_by(f64::total_cmp);
     let n_events = events.len();
     let (events, share) = quantiles(events, options.most_events);
-    let (low, high, count) = options.grid;
-    let grid = spaced(low, high, count);
+    let grid = grid(events.last().copied(), options);
     let log_likelihood: Vec<f64> =
         grid.iter().map(|x| log_likelihood(&events, share, exp(*x), options)).collect();
-    let log_prior = |x: f64| {
-        let z = (x - options.prior_mean) / options.prior_sd;
-        -0.5 * z * z
-    };
     let log_posterior: Vec<f64> =
-        grid.iter().zip(&log_likelihood).map(|(x, l)| l + log_prior(*x)).collect();
+        grid.iter().zip(&log_likelihood).map(|(x, l)| l + log_prior(*x, options)).collect();
     let (mean, sd) = moments(&grid, &log_posterior);
     let offset = log(null);
     let log_alpha = grid.iter().map(|x| x + offset).collect();
     Ok(Scale { log_alpha, log_likelihood, log_posterior, mean: mean + offset, sd, n_events })
+}
+
+/// The grid of `log(α / null)`, which reaches a little beyond the largest event.
+fn grid(largest: Option<f64>, options: &ScaleOptions) -> Vec<f64> {
+    let (low, high, step) = options.grid;
+    let high = largest.map_or(high, |event| high.max(log(event) + 4.0 * step));
+    let count = libm::ceil((high - low) / step) as usize + 1;
+    (0..count).map(|k| low + k as f64 * step).collect()
+}
+
+/// Normal, but above its mean no steeper than the slope: in a trace with little noise a spike may
+/// be any number of null levels, and halving it must not pay for a second spike in every event.
+fn log_prior(x: f64, options: &ScaleOptions) -> f64 {
+    let z = (x - options.prior_mean) / options.prior_sd;
+    let bend = options.prior_slope * options.prior_sd;
+    if z <= bend { -0.5 * z * z } else { bend * (0.5 * bend - z) }
 }
 
 /// At most `most` of the sorted values, and how many values one of them stands for.
@@ -166,7 +182,7 @@ fn log_likelihood(events: &[f64], share: f64, alpha: f64, options: &ScaleOptions
         let parts = parts(alpha, variation, options);
         let densities = densities(events, &parts);
         for &weight in &weights {
-            let fit = mixture(&densities, &parts, weight);
+            let fit = mixture(events, &densities, &parts, weight, options.outliers);
             logs.push(share * fit + log_weight_prior(weight, options));
         }
     }
@@ -191,19 +207,22 @@ fn densities(events: &[f64], parts: &[Part]) -> Vec<f64> {
     let norm = 1.0 / sqrt(2.0 * std::f64::consts::PI);
     let density = |x: f64, part: &Part| {
         let z = (x - part.mean) / part.sd;
-        norm / part.sd * exp(-0.5 * z * z)
+        // Below 1e-18 of the peak, and most of the cost.
+        if z.abs() > 9.0 { 0.0 } else { norm / part.sd * exp(-0.5 * z * z) }
     };
     events.iter().flat_map(|&x| parts.iter().map(move |part| density(x, part))).collect()
 }
 
-/// Logarithm of the density of all events under one weight.
-fn mixture(densities: &[f64], parts: &[Part], weight: f64) -> f64 {
+/// Logarithm of the density of all events under one weight; outliers have the density `1 / 5x`.
+fn mixture(events: &[f64], densities: &[f64], parts: &[Part], weight: f64, outliers: f64) -> f64 {
     let powers = std::iter::successors(Some(1.0 - weight), |p| Some(p * weight));
     let weights: Vec<f64> = powers.take(parts.len()).collect();
     let dot = |row: &[f64]| row.iter().zip(&weights).map(|(f, w)| f * w).sum::<f64>();
     let above: f64 = parts.iter().zip(&weights).map(|(part, w)| part.above * w).sum();
     let above = above.max(1e-12);
-    densities.chunks(parts.len()).map(|row| log(dot(row) / above + 1e-300)).sum()
+    let rows = densities.chunks(parts.len()).zip(events);
+    rows.map(|(row, x)| log((1.0 - outliers) * dot(row) / above + outliers / (5.0 * x) + 1e-300))
+        .sum()
 }
 
 fn log_weight_prior(weight: f64, options: &ScaleOptions) -> f64 {
@@ -251,8 +270,8 @@ mod tests {
         let options = ScaleOptions::default();
         for amplitudes in [&[][..], &[0.2, f64::NAN]] {
             let scale = event_scale(amplitudes, 0.1, &options).unwrap();
-            // The grid ends at 3 standard deviations below and 4 above.
-            assert!((scale.mean - log(0.1) - 1.0).abs() < 0.02 && (scale.sd - 0.7).abs() < 0.02);
+            // Normal below its mean of 1, with a heavier tail above it.
+            assert!((scale.mean - log(0.1) - 1.3).abs() < 0.3 && (0.7..1.2).contains(&scale.sd));
             assert_eq!(scale.n_events, 0);
         }
     }

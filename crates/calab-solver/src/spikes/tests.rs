@@ -263,7 +263,7 @@ fn refuses_what_lies_outside_its_range() {
     assert!(find(&[0.0, 1.0], f64::NAN, &[], &options));
     assert!(find(&[0.0, 1.0], 1.0, &[5], &options));
     assert!(find(&[0.0, 1.0], 1.0, &[], &EventOptions { detection: 0.0, ..options }));
-    assert!(find(&[0.0, 1.0], 1.0, &[], &EventOptions { null_quantile: 2.0, ..options }));
+    assert!(find(&[0.0, 1.0], 1.0, &[], &EventOptions { null_factor: -2.0, ..options }));
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from calab_solver._parameters import as_choice
@@ -11,7 +11,9 @@ from calab_solver._traces import as_batch
 from numpy.typing import ArrayLike, NDArray
 
 from ._residual import autocorrelation, joined, longest_run
-from .cadecon.result import CaDeconResult
+
+if TYPE_CHECKING:
+    from .cadecon.result import CaDeconResult
 
 __all__ = ["Quality", "quality"]
 
@@ -163,6 +165,9 @@ def quality(
     spike inference from calcium imaging. Nature Neuroscience 24:1324-1337,
     doi:10.1038/s41593-021-00895-5 (the noise in % per square root of a hertz).
     """
+    # Here, for it brings pydantic with it, which deconvolution alone does without.
+    from .cadecon.result import CaDeconResult
+
     if not isinstance(result, CaDeconResult):
         raise TypeError(f"result: expected a CaDeconResult, got {type(result).__name__}")
     if not hasattr(result, "details"):

@@ -1,0 +1,305 @@
+"""Spikes of a batch of traces whose kernels are known: from a trace to counts and rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .deconvolve import deconvolve
+from .events import Events, find_events
+from .scale import EventScale, event_scale
+from .spikes import PlacedSpikes, place_spikes
+
+__all__ = ["Amplitudes", "Kernels", "Spikes", "infer_spikes", "measure_amplitudes"]
+
+Array = NDArray[np.float64]
+
+#: Least amplitude of a spike that is kept, in amplitudes of one spike and in null levels.
+HALF_A_SPIKE = 0.5
+#: Rounds of placing spikes and fitting their amplitude to what they explain.
+REFITS = 4
+#: Change of an amplitude below which it rests.
+RESTED = 0.01
+#: What a scale has to have before counts are claimed to be spikes.
+KNOWN_EVENTS, KNOWN_NULLS, KNOWN_SD = 5, 2.0, 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """Time constants of every cell, and the grid on which spikes are placed.
+
+    Attributes
+    ----------
+    fs : float
+        Sampling rate in hertz.
+    tau_rise, tau_decay : numpy.ndarray, shape (n_cells,)
+        Seconds.
+    upsample_factor : int
+        Bins per frame.
+    segments : sequence of int, optional
+        Frames at which joined recordings start.
+    n_threads : int, optional
+        Threads.
+    """
+
+    fs: float
+    tau_rise: Array
+    tau_decay: Array
+    upsample_factor: int = 1
+    segments: Sequence[int] | NDArray[np.integer] | None = None
+    n_threads: int | None = None
+
+    def shared(self) -> dict[str, Any]:
+        """Return the keywords that all batched functions take."""
+        return {
+            "upsample_factor": self.upsample_factor,
+            "segments": self.segments,
+            "n_threads": self.n_threads,
+        }
+
+    def of(self, cells: slice) -> Kernels:
+        """Return the kernels of some cells."""
+        return Kernels(
+            self.fs,
+            self.tau_rise[cells],
+            self.tau_decay[cells],
+            self.upsample_factor,
+            self.segments,
+            self.n_threads,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Amplitudes:
+    """Events of every cell and what they say of the amplitude of one spike.
+
+    Attributes
+    ----------
+    events : Events
+        Events of free amplitude.
+    log_alpha, log_sd : numpy.ndarray, shape (n_cells,)
+        Posterior mean and standard deviation of the natural logarithm of the amplitude; NaN where
+        nothing was recorded.
+    n_events : numpy.ndarray of int64, shape (n_cells,)
+        Events well above the null level.
+    """
+
+    events: Events
+    log_alpha: Array
+    log_sd: Array
+    n_events: NDArray[np.int64]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether the events determine the amplitude of one spike."""
+        with np.errstate(invalid="ignore"):
+            large = self.log_alpha >= np.log(KNOWN_NULLS * self.events.null_level)
+        return (self.n_events >= KNOWN_EVENTS) & large & (self.log_sd <= KNOWN_SD)
+
+
+def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitudes:
+    """Find the events of every cell and the amplitude of one spike.
+
+    Parameters
+    ----------
+    traces : numpy.ndarray, shape (n_cells, n_frames)
+        Without their baselines; NaN where nothing was recorded.
+    kernels : Kernels
+        Time constants and grid.
+    noise : numpy.ndarray, shape (n_cells,)
+        Standard deviation of the white noise.
+
+    Returns
+    -------
+    Amplitudes
+
+    Raises
+    ------
+    ValueError, TypeError, KeyboardInterrupt
+        As `calab_solver.find_events`.
+    """
+    events = find_events(
+        traces, kernels.fs, noise, kernels.tau_rise, kernels.tau_decay, **kernels.shared()
+    )
+
+    def scale(cell: int) -> EventScale | None:
+        null = events.null_level[cell]
+        return event_scale(events.amplitudes[cell], null) if null > 0 else None
+
+    with ThreadPoolExecutor(kernels.n_threads) as pool:
+        scales = list(pool.map(scale, range(len(traces))))
+    rows = [(s.mean, s.sd, s.n_events) if s else (np.nan, np.nan, 0) for s in scales]
+    mean, sd, count = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+    return Amplitudes(events, mean, sd, count.astype(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """Spikes of every cell.
+
+    Attributes
+    ----------
+    placed : PlacedSpikes
+        Bins, fit and variance explained.
+    alphas, thetas : numpy.ndarray, shape (n_cells,)
+        Amplitude of one spike, and the least that counts as one, in units of the traces.
+    counts : numpy.ndarray, shape (n_cells, n_frames), float32
+        Spikes of each frame: those nearer to its sample than to any other.
+    rate : numpy.ndarray, shape (n_cells, n_frames), float32
+        Spikes per second.
+    iterations : numpy.ndarray of int64, shape (n_cells,)
+        Iterations of the relaxed problem.
+    converged : numpy.ndarray of bool, shape (n_cells,)
+        Whether the relaxed problem is certified and the search for spikes ended by itself.
+    """
+
+    placed: PlacedSpikes
+    alphas: Array
+    thetas: Array
+    counts: NDArray[np.float32]
+    rate: NDArray[np.float32]
+    iterations: NDArray[np.int64] = field(repr=False)
+    converged: NDArray[np.bool_] = field(repr=False)
+
+
+def infer_spikes(
+    traces: Array,
+    kernels: Kernels,
+    amplitudes: Amplitudes,
+    log_alpha: Array,
+    *,
+    noise_constrained: bool = True,
+    lam: float | str = "auto",
+    max_iters: int = 500,
+    tol: float = 1e-4,
+    progress: Callable[[int, int], object] | None = None,
+) -> Spikes:
+    """Place whole spikes of the given amplitude, and weigh them with the relaxed activity.
+
+    Parameters
+    ----------
+    traces : numpy.ndarray, shape (n_cells, n_frames)
+        Without their baselines; NaN where nothing was recorded.
+    kernels : Kernels
+        Time constants and grid.
+    amplitudes : Amplitudes
+        Where the search starts.
+    log_alpha : numpy.ndarray, shape (n_cells,)
+        Logarithm of the amplitude of one spike with which the search starts.
+    noise_constrained : bool
+        A spike must rise above the null level of its trace, not only lower the squared error.
+    lam : float or "auto"
+        Sparsity weight of the relaxed problem.
+    max_iters, tol
+        Of the relaxed problem.
+    progress : callable, optional
+        Called with the number of cells done and in total.
+
+    Returns
+    -------
+    Spikes
+
+    Raises
+    ------
+    ValueError, TypeError, KeyboardInterrupt
+        As `calab_solver.place_spikes` and `calab_solver.deconvolve`.
+    """
+    null = amplitudes.events.null_level
+    alphas = np.where(np.isfinite(log_alpha), np.exp(log_alpha), np.nan)
+    # A trace without noise or events has no scale; any will do, for there is nothing to place.
+    alphas = np.where(np.isfinite(null) & ~(alphas > 0), 1.0, alphas)
+
+    def thetas(alphas: Array) -> Array:
+        least = null if noise_constrained else np.zeros_like(null)
+        return np.asarray(np.fmax(HALF_A_SPIKE * alphas, least))
+
+    start: Any = amplitudes.events
+    for _ in range(REFITS):
+        placed = _place(traces, kernels, alphas, thetas(alphas), start)
+        fitted = alphas * _least_squares(traces, placed.fit)
+        rests = np.abs(fitted / alphas - 1) < RESTED
+        if (rests | np.isnan(alphas)).all():
+            break
+        start = [(b, np.full(b.size, a)) for b, a in zip(placed.bins, fitted, strict=True)]
+        alphas = np.where(np.isfinite(fitted), fitted, alphas)
+    else:
+        placed = _place(traces, kernels, alphas, thetas(alphas), start)
+    counts = _counts(placed, traces.shape, kernels.upsample_factor)
+    relaxed, iterations, certified = _relax(traces, kernels, lam, max_iters, tol, progress)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        graded = relaxed / alphas[:, None]
+    rate = np.nan_to_num(0.5 * kernels.fs * (graded + counts)).astype(np.float32)
+    return Spikes(
+        placed, alphas, thetas(alphas), counts, rate, iterations, placed.converged & certified
+    )
+
+
+def _place(
+    traces: Array, kernels: Kernels, alphas: Array, thetas: Array, start: Any
+) -> PlacedSpikes:
+    times = (kernels.fs, kernels.tau_rise, kernels.tau_decay)
+    return place_spikes(traces, *times, alphas, thetas, start, **kernels.shared())
+
+
+def _least_squares(traces: Array, fit: NDArray[np.float32]) -> Array:
+    """Factor by which each fit explains its trace best; 1 where there is nothing to fit."""
+    seen = ~np.isnan(traces)
+    factors = np.ones(len(traces))
+    for cell, (trace, row, mask) in enumerate(zip(traces, fit, seen, strict=True)):
+        c = row[mask].astype(np.float64)
+        power = np.sum(c * c)
+        if power > 0:
+            factors[cell] = np.sum(c * trace[mask]) / power
+    return np.clip(factors, 0.5, 2.0)
+
+
+def _counts(
+    placed: PlacedSpikes, shape: tuple[int, ...], upsample_factor: int
+) -> NDArray[np.float32]:
+    counts = np.zeros(shape, dtype=np.float32)
+    for row, bins in zip(counts, placed.bins, strict=True):
+        frames = np.minimum((bins + upsample_factor // 2) // upsample_factor, shape[1] - 1)
+        np.add.at(row, frames, 1)
+    return counts
+
+
+def _relax(
+    traces: Array,
+    kernels: Kernels,
+    lam: float | str,
+    max_iters: int,
+    tol: float,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+    """Solve the relaxed problem of each cell, those of one kernel together."""
+    activity = np.zeros(traces.shape, dtype=np.float32)
+    iterations = np.zeros(len(traces), dtype=np.int64)
+    certified = np.ones(len(traces), dtype=bool)
+    pairs = np.stack([kernels.tau_rise, kernels.tau_decay], axis=1)
+    done = 0
+    for rise, decay in np.unique(pairs, axis=0):
+        cells = np.flatnonzero((pairs == (rise, decay)).all(axis=1))
+        found = deconvolve(
+            traces[cells],
+            kernels.fs,
+            rise,
+            decay,
+            lam,  # type: ignore[arg-type]
+            max_iters=max_iters,
+            tol=tol,
+            baseline_mode="none",
+            segments=kernels.segments,
+            n_threads=kernels.n_threads,
+            dtype="float32",
+        )
+        activity[cells], iterations[cells] = found.activity, found.iterations
+        certified[cells] = found.converged
+        done += cells.size
+        if progress is not None:
+            progress(done, len(traces))
+    return activity, iterations, certified

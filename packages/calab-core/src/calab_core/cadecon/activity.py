@@ -1,0 +1,174 @@
+"""Amplitudes and spikes of every cell, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from calab_solver.inference import Amplitudes, infer_spikes, measure_amplitudes
+from numpy.typing import NDArray
+
+from .kernel import Array, Kernel
+from .search import cell_kernels
+from .working import Recording, blocks, low_passed, removed_baseline
+
+__all__ = ["Cells", "deconvolve_cells"]
+
+#: Fewest cells of known amplitude that make a population.
+POPULATION = 5
+#: Least spread of the logarithm of the amplitude over a population.
+LEAST_SPREAD = 0.2
+
+Report = Callable[[str, int, int], None]
+
+
+@dataclass(eq=False)
+class Cells:
+    """What is known of every cell in the end; rows of excluded cells keep their start values.
+
+    Attributes
+    ----------
+    counts, rate, fit, removed : numpy.ndarray, shape (n_cells, n_frames), float32
+        Spikes per frame and per second, what they make, and what was taken off the traces.
+    alphas, alpha_sd, thetas, pves, tau_rise, tau_decay : numpy.ndarray, shape (n_cells,)
+        Amplitude of one spike, its standard error, the least amplitude that counts as one, share
+        of the variance explained, and time constants in seconds.
+    known, converged : numpy.ndarray of bool, shape (n_cells,)
+        Whether the amplitude is known, and whether relaxation and search ended by themselves.
+    times : list of numpy.ndarray
+        Spike times in seconds.
+    """
+
+    counts: NDArray[np.float32]
+    rate: NDArray[np.float32]
+    fit: NDArray[np.float32]
+    removed: NDArray[np.float32]
+    alphas: Array
+    alpha_sd: Array
+    thetas: Array
+    pves: Array
+    tau_rise: Array
+    tau_decay: Array
+    known: NDArray[np.bool_]
+    converged: NDArray[np.bool_]
+    times: list[Array]
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> Cells:
+        """Make room for cells x frames."""
+        frames = [np.zeros(shape, dtype=np.float32) for _ in range(4)]
+        columns = [np.full(shape[0], np.nan) for _ in range(6)]
+        flags = [np.zeros(shape[0], dtype=bool) for _ in range(2)]
+        return cls(*frames, *columns, *flags, [np.empty(0)] * shape[0])
+
+
+def deconvolve_cells(
+    recording: Recording, usable: NDArray[np.int64], shared: Kernel, report: Report
+) -> Cells:
+    """Find amplitudes and spikes of all usable cells.
+
+    Parameters
+    ----------
+    recording : Recording
+        Traces and settings.
+    usable : numpy.ndarray of int
+        Rows that are not excluded.
+    shared : Kernel
+        The recording's kernel.
+    report : callable
+        Called with a phase, and the cells done and in total.
+
+    Returns
+    -------
+    Cells
+    """
+    cells = Cells.empty(recording.traces.shape)
+    parts = [usable[block] for block in blocks((usable.size, recording.traces.shape[1]))]
+    kernels: list[list[Kernel]] = []
+    measured: list[Amplitudes] = []
+    done = 0
+    report("amplitudes", 0, usable.size)
+    for part in parts:
+        own = _baselines(recording, part, shared, cells)
+        kernels.append(own)
+        working = _working(recording, part, own, cells)
+        times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
+        measured.append(measure_amplitudes(working, times, recording.noise[part]))
+        done += part.size
+        report("amplitudes", done, usable.size)
+    log_alphas = _shrunk(measured)
+    done = 0
+    report("spikes", 0, usable.size)
+    for part, own, amplitudes, log_alpha in zip(parts, kernels, measured, log_alphas, strict=True):
+        _spikes(recording, part, own, amplitudes, log_alpha, cells)
+        done += part.size
+        report("spikes", done, usable.size)
+    return cells
+
+
+def _baselines(
+    recording: Recording, part: NDArray[np.int64], shared: Kernel, cells: Cells
+) -> list[Kernel]:
+    """Find what stands below the cells, and their kernels."""
+    kernels = [shared] * part.size
+    removed = removed_baseline(recording, part, kernels)
+    if recording.settings.kernel == "per_cell":
+        working = recording.traces[part].astype(np.float64) - removed
+        kernels = cell_kernels(recording, part, shared, working)
+        removed = removed_baseline(recording, part, kernels)
+    cells.removed[part] = removed
+    cells.tau_rise[part] = [kernel.tau_rise for kernel in kernels]
+    cells.tau_decay[part] = [kernel.tau_decay for kernel in kernels]
+    return kernels
+
+
+def _working(
+    recording: Recording, part: NDArray[np.int64], kernels: list[Kernel], cells: Cells
+) -> Array:
+    working = recording.traces[part].astype(np.float64) - cells.removed[part]
+    return low_passed(recording, working, kernels)
+
+
+def _shrunk(measured: list[Amplitudes]) -> list[Array]:
+    """Draw each cell's logarithm of the amplitude to the population's, as far as it is unsure."""
+    if not measured:
+        return []
+    log_alpha = np.concatenate([amplitudes.log_alpha for amplitudes in measured])
+    log_sd = np.concatenate([amplitudes.log_sd for amplitudes in measured])
+    known = np.concatenate([amplitudes.known for amplitudes in measured])
+    if known.sum() >= POPULATION:
+        centre = np.median(log_alpha[known])
+        spread = max(LEAST_SPREAD, 1.4826 * np.median(np.abs(log_alpha[known] - centre)))
+        weight = spread**2 / (spread**2 + log_sd**2)
+        log_alpha = centre + weight * (log_alpha - centre)
+    borders = np.cumsum([amplitudes.log_alpha.size for amplitudes in measured])[:-1]
+    return np.split(log_alpha, borders)
+
+
+def _spikes(
+    recording: Recording,
+    part: NDArray[np.int64],
+    kernels: list[Kernel],
+    amplitudes: Amplitudes,
+    log_alpha: Array,
+    cells: Cells,
+) -> None:
+    working = _working(recording, part, kernels, cells)
+    times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
+    spikes = infer_spikes(
+        working,
+        times,
+        amplitudes,
+        log_alpha,
+        noise_constrained=recording.settings.noise_constrained,
+    )
+    cells.counts[part], cells.rate[part] = spikes.counts, spikes.rate
+    cells.fit[part] = spikes.placed.fit
+    cells.alphas[part], cells.thetas[part] = spikes.alphas, spikes.thetas
+    cells.alpha_sd[part] = spikes.alphas * amplitudes.log_sd
+    cells.known[part], cells.converged[part] = amplitudes.known, spikes.converged
+    cells.pves[part] = spikes.placed.pve
+    grid = recording.fs * recording.upsample_factor
+    for cell, bins in zip(part, spikes.placed.bins, strict=True):
+        cells.times[cell] = bins / grid

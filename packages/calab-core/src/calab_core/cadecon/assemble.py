@@ -1,0 +1,193 @@
+"""The documented tuple and its metadata, from what was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from calab_solver import estimate_kernel, fit_biexponential
+from numpy.typing import NDArray
+
+from .activity import Cells
+from .kernel import Kernel, sample
+from .result import CaDeconDetails, CaDeconResult
+from .search import Found
+from .subsets import Subset
+from .working import Recording
+
+__all__ = ["assemble"]
+
+SCHEMA_VERSION = 2
+#: Decays that a kernel is reported over, and samples of a free-form kernel at most.
+REPORTED_DECAYS, MOST_FREE_SAMPLES = 5.0, 300
+#: Bins per frame of the free-form kernels.
+FREE_BINS = 2
+
+
+def assemble(
+    recording: Recording,
+    found: Found,
+    cells: Cells,
+    cell_ids: NDArray[Any],
+    excluded: dict[int, str],
+) -> CaDeconResult:
+    """Make the result.
+
+    Parameters
+    ----------
+    recording : Recording
+        Traces and settings.
+    found : Found
+        The shared kernel.
+    cells : Cells
+        What is known of every cell.
+    cell_ids : numpy.ndarray
+        How the cells are known.
+    excluded : dict of int to str
+        Reason per row.
+
+    Returns
+    -------
+    CaDeconResult
+    """
+    traces, fs = recording.traces, recording.fs
+    kernel = _reported(found, cells)
+    missing = np.isnan(traces)
+    baselines = np.full(len(traces), np.nan)
+    usable = [cell for cell in range(len(traces)) if cell not in excluded]
+    baselines[usable] = cells.removed[usable].mean(axis=1, dtype=np.float64)
+    cells.rate[missing] = 0
+    for cell in excluded:
+        cells.fit[cell] = cells.removed[cell] = np.nan
+    free = [
+        _free_kernel(recording, found.kernel, subset, cells, usable) for subset in found.subsets
+    ]
+    units = np.where(cells.known, "spikes", "arbitrary")
+    details = CaDeconDetails(
+        rate=cells.rate,
+        reconvolution=cells.fit,
+        removed_baseline=cells.removed,
+        spike_times=tuple(cells.times),
+        noise=recording.noise,
+        alpha_sd=cells.alpha_sd,
+        scale_known=cells.known,
+        tau_rise=cells.tau_rise,
+        tau_decay=cells.tau_decay,
+        cell_ids=cell_ids,
+        excluded=excluded,
+        masked_fraction=missing.mean(axis=1) if traces.shape[1] else np.zeros(len(traces)),
+        segments=tuple(recording.segments),
+        units=units,
+        subset_kernels=tuple(one for one in free if one is not None),
+        kernel_fs=fs * FREE_BINS,
+    )
+    np.add(cells.fit, cells.removed, out=cells.fit)
+    n_lags = max(2, int(np.ceil(REPORTED_DECAYS * kernel.tau_decay * fs)) + 1)
+    slow = sample(kernel, np.arange(n_lags) / fs).astype(np.float32)
+    return CaDeconResult(
+        cells.counts,
+        cells.alphas,
+        baselines,
+        cells.pves,
+        slow,
+        np.empty(0, dtype=np.float32),
+        fs,
+        _metadata(recording, found, kernel, details, cells),
+        details=details,
+    )
+
+
+def _reported(found: Found, cells: Cells) -> Kernel:
+    """Return the kernel of the activity; of several, the median."""
+    if not np.isfinite(cells.tau_rise).any():
+        return found.kernel
+    rise, decay = float(np.nanmedian(cells.tau_rise)), float(np.nanmedian(cells.tau_decay))
+    return Kernel(rise, decay) if rise < decay else found.kernel
+
+
+def _free_kernel(
+    recording: Recording, kernel: Kernel, subset: Subset, cells: Cells, usable: list[int]
+) -> NDArray[np.float64] | None:
+    """Estimate the response to a spike within a subset without assuming its shape."""
+    fs, frames = recording.fs, slice(subset.first_frame, subset.end_frame)
+    rows = np.array(usable)[subset.first_cell : subset.end_cell]
+    rows = rows[cells.alphas[rows] > 0]
+    working = recording.traces[rows, frames] - cells.removed[rows, frames]
+    grid = fs * FREE_BINS
+    length = int(np.clip(np.ceil(REPORTED_DECAYS * kernel.tau_decay * grid), 10, MOST_FREE_SAMPLES))
+    n_bins = (frames.stop - frames.start) * FREE_BINS
+    spikes = np.zeros((rows.size, n_bins))
+    for row, cell in zip(spikes, rows, strict=True):
+        bins = np.rint((cells.times[cell] - frames.start / fs) * grid).astype(np.int64)
+        np.add.at(row, bins[(bins >= 0) & (bins < n_bins)], 1)
+    if not spikes.any():
+        return None
+    free = estimate_kernel(
+        working.astype(np.float64).ravel(),
+        spikes.ravel(),
+        np.full(rows.size, frames.stop - frames.start),
+        cells.alphas[rows],
+        np.zeros(rows.size),
+        length,
+        upsample_factor=FREE_BINS,
+        smooth_lambda=1.0,
+    ).astype(np.float64)
+    peak = free.max(initial=0.0)
+    return free / peak if peak > 0 else None
+
+
+def _metadata(
+    recording: Recording, found: Found, kernel: Kernel, details: CaDeconDetails, cells: Cells
+) -> dict[str, Any]:
+    free = (
+        np.median([_at_rate(one) for one in details.subset_kernels], axis=0).tolist()
+        if (details.subset_kernels)
+        else []
+    )
+    residual = (
+        fit_biexponential(np.array(free), recording.fs, refine=False).residual if free else None
+    )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tau_rise": kernel.tau_rise,
+        "tau_decay": kernel.tau_decay,
+        "beta": 1.0,
+        "tau_rise_fast": 0.0,
+        "tau_decay_fast": 0.0,
+        "beta_fast": 0.0,
+        "residual": None if residual is None else float(residual),
+        "h_free": free,
+        "fs": recording.fs,
+        "num_iterations": len(found.history),
+        "converged": found.converged_at is not None,
+        "converged_at_iteration": found.converged_at,
+        "kernel_mode": recording.settings.kernel,
+        "settings": recording.settings.model_dump(),
+        "upsample_factor": recording.upsample_factor,
+        "segments": list(details.segments),
+        "history": found.history,
+        "cell_ids": details.cell_ids.tolist(),
+        "excluded": {str(cell): reason for cell, reason in details.excluded.items()},
+        "noise": _plain(details.noise),
+        "alphas": _plain(cells.alphas),
+        "alpha_sd": _plain(details.alpha_sd),
+        "thresholds": _plain(cells.thetas),
+        "scale_known": details.scale_known.tolist(),
+        "units": details.units.tolist(),
+        "versions": _versions(),
+    }
+
+
+def _at_rate(free: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    return free[::FREE_BINS]
+
+
+def _plain(values: NDArray[np.float64]) -> list[float | None]:
+    """List numbers, None for those that JSON does not have."""
+    return [float(value) if np.isfinite(value) else None for value in values]
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("calab-core", "calab-solver", "numpy")}

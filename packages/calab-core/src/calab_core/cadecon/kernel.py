@@ -1,0 +1,154 @@
+"""The search for the kernel that explains traces by the fewest events."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Kernel", "Step", "change", "grid_search", "refine", "sample"]
+
+Array = NDArray[np.float64]
+#: Scores kernels: log rise and log decay, shape (n_kernels, 2), to objectives (n_kernels,).
+Score = Callable[[Array], Array]
+
+#: Rises and decays in seconds with which the search begins.
+SEED_RISES = np.array([0.003, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4])
+SEED_DECAYS = np.array([0.1, 0.15, 0.22, 0.33, 0.5, 0.75, 1.1, 1.7, 2.5])
+#: Bounds of the search in seconds, and the least ratio of decay to rise.
+RISES, DECAYS, LEAST_RATIO = (0.001, 2.0), (0.02, 10.0), 1.2
+#: First step of the refinement in log seconds, and how it shrinks where the best is inside.
+FIRST_STEP, SHRINK = 0.3, 0.55
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Time constants in seconds."""
+
+    tau_rise: float
+    tau_decay: float
+
+    @classmethod
+    def from_logs(cls, logs: Array) -> Kernel:
+        """Make a kernel of six digits, which every machine's exponential agrees on."""
+        return cls(*(float(f"{math.exp(log):.6g}") for log in logs))
+
+    @property
+    def logs(self) -> Array:
+        """Natural logarithms of rise and decay."""
+        return np.log([self.tau_rise, self.tau_decay])
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the refinement stands.
+
+    Attributes
+    ----------
+    kernel : Kernel
+        The best so far.
+    size : float
+        Step of the next iteration in log seconds.
+    objective : float
+        Of the kernel, as scored in the iteration that found it.
+    """
+
+    kernel: Kernel
+    size: float = FIRST_STEP
+    objective: float = math.inf
+
+
+def sample(kernel: Kernel, times: Array) -> Array:
+    """Return the kernel, of peak 1, at some times in seconds; 0 before 0."""
+    rise, decay = kernel.tau_rise, kernel.tau_decay
+    peak_time = rise * decay / (decay - rise) * math.log(decay / rise)
+    peak = math.exp(-peak_time / decay) - math.exp(-peak_time / rise)
+    late = np.maximum(times, 0)
+    return np.asarray((np.exp(-late / decay) - np.exp(-late / rise)) / peak)
+
+
+def change(new: Kernel, old: Kernel) -> float:
+    """Root mean square of the difference of two kernels of peak 1 over five decays."""
+    window = 5 * max(new.tau_decay, old.tau_decay)
+    times = np.linspace(0, window, 512)
+    return float(np.sqrt(np.mean((sample(new, times) - sample(old, times)) ** 2)))
+
+
+def grid_search(score: Score) -> Step:
+    """Score the seed kernels and return the best.
+
+    Parameters
+    ----------
+    score : callable
+        Objectives of kernels.
+
+    Returns
+    -------
+    Step
+    """
+    rises, decays = np.meshgrid(SEED_RISES, SEED_DECAYS, indexing="ij")
+    fits = decays >= 1.3 * rises
+    kernels = np.log(np.stack([rises[fits], decays[fits]], axis=1))
+    objectives = score(kernels)
+    best = int(np.argmin(objectives))
+    return Step(Kernel.from_logs(kernels[best]), FIRST_STEP, float(objectives[best]))
+
+
+def refine(step: Step, score: Score) -> Step:
+    """Score the eight neighbours of a kernel and go to the least of a parabola through them.
+
+    Parameters
+    ----------
+    step : Step
+        Where the search stands.
+    score : callable
+        Objectives of kernels, on the same data for all of them.
+
+    Returns
+    -------
+    Step
+    """
+    centre = step.kernel.logs
+    offsets = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)], dtype=np.float64)
+    kernels = _bounded(centre + step.size * offsets)
+    objectives = score(kernels)
+    best = int(np.argmin(objectives))
+    target = _bounded((centre + step.size * _vertex(offsets, objectives, offsets[best]))[None])
+    extra = float(score(target)[0])
+    inside = (offsets[best] == 0).all()
+    if extra < objectives[best]:
+        found, objective = target[0], extra
+    else:
+        found, objective = kernels[best], float(objectives[best])
+    size = step.size * (SHRINK if inside or extra < objectives[best] else 1.0)
+    return Step(Kernel.from_logs(found), size, objective)
+
+
+def _bounded(logs: Array) -> Array:
+    rise = np.clip(logs[:, 0], *np.log(RISES))
+    decay = np.clip(logs[:, 1], *np.log(DECAYS))
+    return np.stack([np.minimum(rise, decay - math.log(LEAST_RATIO)), decay], axis=1)
+
+
+def _vertex(offsets: Array, objectives: Array, best: Array) -> Array:
+    """Least point of the parabola through nine points, within the square; the best if it has none.
+
+    Least squares on the grid of -1, 0 and 1 in both directions, written out.
+    """
+    heights = objectives - objectives.min()
+
+    def moment(powers: Array) -> float:
+        return math.fsum(powers * heights)
+
+    x, y = offsets.T
+    mean = moment(np.ones_like(x)) / 3
+    gx, gy, hxy = moment(x) / 6, moment(y) / 6, moment(x * y) / 4
+    hxx, hyy = moment(x * x) - 2 * mean, moment(y * y) - 2 * mean
+    determinant = hxx * hyy - hxy * hxy
+    if not (hxx > 0 and determinant > 0):
+        return best
+    vertex = np.array([hxy * gy - hyy * gx, hxy * gx - hxx * gy]) / determinant
+    return np.clip(vertex, -1, 1)

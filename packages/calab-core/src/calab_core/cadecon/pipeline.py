@@ -1,0 +1,169 @@
+"""From traces alone to calibrated spikes: the automated deconvolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from calab_solver import compute_upsample_factor
+from calab_solver._parameters import as_choice, as_count, as_number
+from calab_solver._traces import as_batch, as_segments
+from numpy.typing import ArrayLike, NDArray
+
+from .activity import deconvolve_cells
+from .assemble import assemble
+from .result import CaDeconResult
+from .screen import screen
+from .search import FALLBACK, Found, shared_kernel
+from .settings import CadeconSettings, DeconConfig
+from .working import Recording, measure_noise
+
+__all__ = ["run_cadecon"]
+
+
+def run_cadecon(
+    traces: ArrayLike,
+    fs: float = 30.0,
+    *,
+    upsample_target: int | None = None,
+    hp_filter_enabled: bool | None = None,
+    lp_filter_enabled: bool | None = None,
+    max_iterations: int | None = None,
+    convergence_tol: float | None = None,
+    num_subsets: int | None = None,
+    target_coverage: float | None = None,
+    aspect_ratio: float | None = None,
+    seed: int | None = None,
+    noise_constrained: bool | None = None,
+    patience: int | None = None,
+    kernel: Literal["shared", "per_cell"] | None = None,
+    config: DeconConfig | CadeconSettings | None = None,
+    segments: Sequence[int] | NDArray[np.integer] | None = None,
+    cell_ids: Sequence[int] | Sequence[str] | NDArray[Any] | None = None,
+    on_nan: Literal["mask", "raise"] = "mask",
+    n_threads: int | None = None,
+    progress: Callable[[str, int, int], object] | None = None,
+) -> CaDeconResult:
+    """Deconvolve a recording from nothing but its traces: kernel, amplitude of a spike, spikes.
+
+    The kernel is the one under which a few rectangles of the recording are explained by the fewest
+    events; each cell's amplitude of one spike is the one of which its events are whole multiples;
+    spikes are then placed one by one. What each step minimises, and what was tried instead, is
+    told in ``docs/explanation/cadecon.md``.
+
+    Parameters
+    ----------
+    traces : array_like, shape (n_cells, n_frames) or (n_frames,)
+        Fluorescence in any unit, raw or dF/F, not denoised. NaN marks frames that were not
+        recorded.
+    fs : float
+        Sampling rate in hertz.
+    upsample_target, hp_filter_enabled, lp_filter_enabled, max_iterations, convergence_tol
+        As in `CadeconSettings`, whose default holds where one is None.
+    num_subsets, target_coverage, aspect_ratio, seed, noise_constrained, patience, kernel
+        As in `CadeconSettings`, whose default holds where one is None.
+    config : DeconConfig or CadeconSettings, optional
+        Settings from elsewhere; arguments that are given win.
+    segments : sequence of int, optional
+        Frames at which joined recordings start; nothing crosses them.
+    cell_ids : sequence of int or str, optional
+        How the cells are known, one per row; their rows by default.
+    on_nan : {"mask", "raise"}
+        Whether NaN marks a frame that was not recorded, or is refused.
+    n_threads : int, optional
+        Threads; by default as many as the process may use. The result does not depend on it.
+    progress : callable, optional
+        Called in this thread with a phase (``"kernel"``, ``"amplitudes"`` or ``"spikes"``), and
+        how much of it is done and in total.
+
+    Returns
+    -------
+    CaDeconResult
+        Rows are those of `traces`. Cells with nothing to deconvolve have no spikes, NaN for their
+        numbers, and their reason in ``details.excluded``.
+
+    Raises
+    ------
+    ValueError
+        For a setting out of range, an infinite sample, a NaN with ``on_nan="raise"``, or traces
+        with neither one nor two axes.
+    TypeError
+        For traces or settings of the wrong kind.
+    KeyboardInterrupt
+        On Ctrl-C, within a fraction of a second.
+
+    References
+    ----------
+    The pipeline follows the idea of InDeCa (spikes in whole numbers and the kernel estimated in
+    turns); matching pursuit is Mallat and Zhang (1993), doi:10.1109/78.258082, the relaxed problem
+    Friedrich, Zhou and Paninski (2017), doi:10.1371/journal.pcbi.1005423.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from calab_core import run_cadecon
+    >>> result = run_cadecon(np.zeros((1, 100)))
+    >>> result.activity.sum(), result.details.excluded
+    (np.float32(0.0), {0: 'constant: every recorded frame is 0'})
+    """
+    given = {
+        "upsample_target": upsample_target,
+        "hp_filter_enabled": hp_filter_enabled,
+        "lp_filter_enabled": lp_filter_enabled,
+        "max_iterations": max_iterations,
+        "convergence_tol": convergence_tol,
+        "num_subsets": num_subsets,
+        "target_coverage": target_coverage,
+        "aspect_ratio": aspect_ratio,
+        "seed": seed,
+        "noise_constrained": noise_constrained,
+        "patience": patience,
+        "kernel": kernel,
+    }
+    settings = _resolve(config, given)
+    as_choice("on_nan", on_nan, ("mask", "raise"))
+    batch = as_batch("traces", traces, gaps=on_nan == "mask")
+    rate = as_number("fs", fs)
+    factor = compute_upsample_factor(rate, settings.upsample_target)
+    ids = _cell_ids(cell_ids, len(batch))
+    threads = None if n_threads is None else as_count("n_threads", n_threads, 1)
+    starts = as_segments(segments)
+    report = progress if progress is not None else _silent
+    noise = measure_noise(batch, rate, starts)
+    recording = Recording(batch, rate, starts, noise, settings, factor, threads)
+    excluded = screen(batch)
+    usable = np.array([c for c in range(len(batch)) if c not in excluded], dtype=np.int64)
+    found = shared_kernel(recording, usable, report) if usable.size else Found(FALLBACK)
+    cells = deconvolve_cells(recording, usable, found.kernel, report)
+    return assemble(recording, found, cells, ids, excluded)
+
+
+def _resolve(
+    config: DeconConfig | CadeconSettings | None, given: dict[str, Any]
+) -> CadeconSettings:
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if config is None:
+        return CadeconSettings(**chosen)
+    if not isinstance(config, DeconConfig | CadeconSettings):
+        expected = "a DeconConfig, a CadeconSettings or None"
+        raise TypeError(f"config: expected {expected}, got {type(config).__name__}")
+    base = config.resolve() if isinstance(config, DeconConfig) else config
+    return CadeconSettings(**(base.model_dump() | chosen))
+
+
+def _cell_ids(cell_ids: Any, n_cells: int) -> NDArray[Any]:
+    if cell_ids is None:
+        return np.arange(n_cells)
+    ids = np.asarray(cell_ids)
+    if ids.shape != (n_cells,):
+        raise ValueError(f"cell_ids: expected shape ({n_cells},), got {ids.shape}")
+    if ids.dtype.kind not in "iuU":
+        raise TypeError(f"cell_ids: expected whole numbers or strings, got dtype {ids.dtype}")
+    if np.unique(ids).size != n_cells:
+        raise ValueError("cell_ids: expected every cell once, got the same one twice")
+    return ids
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    del phase, done, total

@@ -1,0 +1,124 @@
+"""Settings of an automated deconvolution: what may be set, and what holds where nothing is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["CadeconSettings", "DeconConfig"]
+
+UpsampleTarget = Annotated[int, Field(ge=1)]
+MaxIterations = Annotated[int, Field(ge=1, le=200)]
+ConvergenceTol = Annotated[float, Field(gt=0, lt=1)]
+NumSubsets = Annotated[int, Field(ge=1)]
+TargetCoverage = Annotated[float, Field(gt=0, le=1)]
+AspectRatio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class CadeconSettings(BaseModel):
+    """Every setting of an automated deconvolution, with its default.
+
+    Attributes
+    ----------
+    upsample_target : int
+        Rate in hertz of the grid on which spikes are placed; the nearest multiple of the sampling
+        rate is taken, at least the sampling rate itself.
+    hp_filter_enabled, lp_filter_enabled : bool
+        Whether traces are high-passed and low-passed at the edges of `bandpass_filter`.
+    max_iterations : int
+        Most iterations of the search for the kernel.
+    convergence_tol : float
+        The kernel rests where the root mean square of its change, of peak 1, is below this.
+    patience : int
+        Iterations in a row that it has to rest.
+    num_subsets : int
+        Rectangles of cells x frames on which the kernel is found.
+    target_coverage : float
+        Share of the recording that they cover together.
+    aspect_ratio : float
+        Their share of the frames over their share of the cells.
+    seed : int
+        Seed of their places.
+    noise_constrained : bool
+        A spike must rise above what the trace's structured noise makes, not only lower the squared
+        error.
+    kernel : {"shared", "per_cell"}
+        One kernel for the recording, or one per cell, drawn to the shared one where a cell has few
+        events.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    upsample_target: UpsampleTarget = 300
+    hp_filter_enabled: bool = True
+    lp_filter_enabled: bool = True
+    max_iterations: MaxIterations = 20
+    convergence_tol: ConvergenceTol = 0.005
+    patience: Annotated[int, Field(ge=1)] = 3
+    num_subsets: NumSubsets = 4
+    target_coverage: TargetCoverage = 0.25
+    aspect_ratio: AspectRatio = 1.0
+    seed: Seed = 42
+    noise_constrained: bool = True
+    kernel: Literal["shared", "per_cell"] = "shared"
+
+
+class DeconConfig(BaseModel):
+    """Configuration of an automated deconvolution by the app; what is None is left to its default.
+
+    Attributes
+    ----------
+    autorun : bool
+        Whether the run starts as soon as the traces are loaded.
+    upsample_target, hp_filter_enabled, lp_filter_enabled, max_iterations, convergence_tol
+        As in `CadeconSettings`.
+    num_subsets, target_coverage, aspect_ratio, seed
+        As in `CadeconSettings`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    autorun: bool = False
+    upsample_target: UpsampleTarget | None = None
+    hp_filter_enabled: bool | None = None
+    lp_filter_enabled: bool | None = None
+    max_iterations: MaxIterations | None = None
+    convergence_tol: ConvergenceTol | None = None
+    num_subsets: NumSubsets | None = None
+    target_coverage: TargetCoverage | None = None
+    aspect_ratio: AspectRatio | None = None
+    seed: Seed | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return `autorun` and what is set.
+
+        Returns
+        -------
+        dict of str to object
+            Ready for JSON.
+        """
+        return self.model_dump(exclude_none=True)
+
+    def resolve(self, **more: Any) -> CadeconSettings:
+        """Return the settings of a native run: what is set here, and the defaults for the rest.
+
+        Parameters
+        ----------
+        **more
+            Settings that this configuration does not have: `patience`, `noise_constrained` and
+            `kernel`; those that are None are left out.
+
+        Returns
+        -------
+        CadeconSettings
+
+        Raises
+        ------
+        pydantic.ValidationError
+            A ValueError, if one of `more` is unknown or out of range.
+        """
+        given = self.model_dump(exclude_none=True, exclude={"autorun"})
+        given |= {name: value for name, value in more.items() if value is not None}
+        return CadeconSettings(**given)

@@ -1,0 +1,181 @@
+"""Working traces: what is left of the recording once baseline and filters have been at it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from calab_solver import bandpass_filter, find_foot, noise_level, rolling_baseline
+from calab_solver.inference import Kernels
+from numpy.typing import NDArray
+
+from .kernel import Kernel
+from .settings import CadeconSettings
+
+__all__ = ["Recording", "blocks", "foot", "low_passed", "measure_noise", "removed_baseline"]
+
+Array = NDArray[np.float64]
+
+#: Width of the window of the baseline's quantile: seconds at least, and decays.
+LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
+#: Decays of the high-pass edge's period, over which the foot follows what no activity explains.
+PERIOD_DECAYS = 32 * math.pi
+#: Bins per frame while it is looked for.
+FOOT_BINS = 2
+#: Samples that are worked on at a time, so that memory is bounded.
+BLOCK_SAMPLES = 1 << 21
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Traces and what is known of them before anything is inferred.
+
+    Attributes
+    ----------
+    traces : numpy.ndarray, shape (n_cells, n_frames), float32 or float64
+        As they came; NaN where nothing was recorded.
+    fs : float
+        Sampling rate in hertz.
+    segments : list of int
+        Frames at which joined recordings start.
+    noise : numpy.ndarray, shape (n_cells,)
+        Standard deviation of the white noise of the traces.
+    settings : CadeconSettings
+        How to proceed.
+    upsample_factor : int
+        Bins per frame.
+    n_threads : int, optional
+        Threads.
+    """
+
+    traces: NDArray[np.floating]
+    fs: float
+    segments: list[int]
+    noise: Array
+    settings: CadeconSettings
+    upsample_factor: int
+    n_threads: int | None
+
+    def kernels(self, tau_rise: Array, tau_decay: Array) -> Kernels:
+        """Return time constants of some cells together with grid, segments and threads."""
+        return Kernels(
+            self.fs, tau_rise, tau_decay, self.upsample_factor, self.segments, self.n_threads
+        )
+
+
+def measure_noise(traces: NDArray[np.floating], fs: float, segments: list[int]) -> Array:
+    """Return the noise of every cell, block by block."""
+    noise = np.full(len(traces), np.nan)
+    for cells in blocks(traces.shape):
+        noise[cells] = noise_level(traces[cells].astype(np.float64), fs, segments=segments)
+    return noise
+
+
+def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Cut cells x frames into blocks of cells that are small enough to be copied."""
+    size = max(1, BLOCK_SAMPLES // max(1, shape[1]))
+    for first in range(0, shape[0], size):
+        yield slice(first, min(first + size, shape[0]))
+
+
+def removed_baseline(
+    recording: Recording, cells: NDArray[np.int64], kernels: list[Kernel], *, deep: bool = True
+) -> Array:
+    """Estimate what stands below the activity of some cells.
+
+    The centred quantile, then the foot. The high-pass belongs to the foot: what is slower than its
+    edge is taken from the residual, which leaves sustained activity where it is.
+
+    Parameters
+    ----------
+    recording : Recording
+        Traces and settings.
+    cells : numpy.ndarray of int
+        Rows of the traces.
+    kernels : list of Kernel
+        One per row.
+    deep : bool
+        Whether the foot is found; it takes most of the time.
+
+    Returns
+    -------
+    numpy.ndarray, shape (len(cells), n_frames)
+    """
+    traces = recording.traces[cells].astype(np.float64)
+    fs, segments = recording.fs, recording.segments
+    removed = np.zeros_like(traces)
+    for kernel in dict.fromkeys(kernels):
+        rows = [row for row, own in enumerate(kernels) if own == kernel]
+        decay = window_seconds(kernel) / WINDOW_DECAYS
+        removed[rows] = rolling_baseline(
+            traces[rows], fs, decay, mode="centered", segments=segments
+        )
+    if deep:
+        working = low_passed(recording, traces - removed, kernels)
+        removed += foot(recording, cells, working, *_columns(kernels))
+    # Single precision, so that no machine's transform decides where a spike lies.
+    return removed.astype(np.float32).astype(np.float64)
+
+
+def foot(
+    recording: Recording,
+    cells: NDArray[np.int64],
+    working: Array,
+    tau_rise: Array,
+    tau_decay: Array,
+) -> Array:
+    """Find what the quantile left below the activity of some cells.
+
+    Parameters
+    ----------
+    recording : Recording
+        Rate, noise and grid.
+    cells : numpy.ndarray of int
+        Rows of the recording.
+    working : numpy.ndarray, shape (len(cells), n_frames)
+        Traces without their quantile.
+    tau_rise, tau_decay : numpy.ndarray, shape (len(cells),)
+        Time constants in seconds.
+
+    Returns
+    -------
+    numpy.ndarray, shape (len(cells), n_frames)
+    """
+    period = max(LEAST_WINDOW, PERIOD_DECAYS * float(np.median(tau_decay)))
+    return find_foot(
+        working,
+        recording.fs,
+        recording.noise[cells],
+        tau_rise,
+        tau_decay,
+        segments=recording.segments,
+        n_threads=recording.n_threads,
+        upsample_factor=min(recording.upsample_factor, FOOT_BINS),
+        window=period if recording.settings.hp_filter_enabled else None,
+    )
+
+
+def window_seconds(kernel: Kernel) -> float:
+    """Width of the window of the baseline's quantile in seconds."""
+    return max(LEAST_WINDOW, WINDOW_DECAYS * kernel.tau_decay)
+
+
+def low_passed(recording: Recording, working: Array, kernels: list[Kernel]) -> Array:
+    """Take out what is faster than each cell's kernel, where that is enabled."""
+    if not recording.settings.lp_filter_enabled:
+        return working
+    passed = np.empty_like(working)
+    for kernel in dict.fromkeys(kernels):
+        rows = [row for row, own in enumerate(kernels) if own == kernel]
+        times = (kernel.tau_rise, kernel.tau_decay, recording.fs)
+        own = bandpass_filter(working[rows], *times, segments=recording.segments, high_pass=False)
+        passed[rows] = own.astype(np.float32)
+    return passed
+
+
+def _columns(kernels: list[Kernel]) -> tuple[Array, Array]:
+    rises = np.array([kernel.tau_rise for kernel in kernels], dtype=np.float64)
+    decays = np.array([kernel.tau_decay for kernel in kernels], dtype=np.float64)
+    return rises, decays
