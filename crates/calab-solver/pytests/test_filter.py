@@ -73,7 +73,7 @@ def test_either_edge_may_be_left_out():
         bandpass_filter(trace, *TAUS, high_pass=False, low_pass=False), trace, atol=1e-12
     )
     low = bandpass_filter(trace, *TAUS, high_pass=False)
-    assert low.mean() == pytest.approx(trace.mean())
+    assert low.mean() == pytest.approx(trace.mean(), abs=0.01)
     assert low.std() < 0.9 * trace.std()
     high = bandpass_filter(trace, *TAUS, low_pass=False)
     # The mirrored trace keeps its mean of 0, the trace itself nearly.

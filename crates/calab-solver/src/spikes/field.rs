@@ -374,3 +374,21 @@ fn check_options(options: &FieldOptions) -> Result<(), SolverError> {
     check_positive("tail", options.tail)?;
     check_positive("least_energy", options.least_energy)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn level_takes_off_each_segments_mean_over_recorded_frames() {
+        let shape = Shape::new(0.05, 0.6, 30.0, 1).unwrap();
+        let trace = [1.0, 3.0, f64::NAN, 2.0, -4.0, f64::NAN, -6.0, -5.0];
+        let mut field = Field::new(&shape, &trace, 0.1, &[4], &FieldOptions::default()).unwrap();
+        field.level(&[]);
+        let left: Vec<f64> = field.samples().map(|(y, _)| y * field.unit).collect();
+        assert_eq!(left, [-1.0, 1.0, 0.0, 1.0, -1.0, 0.0]);
+        // Once is enough.
+        field.level(&[]);
+        assert!((field.squared_error() * field.unit * field.unit - 4.0).abs() < 1e-12);
+    }
+}

@@ -48,6 +48,7 @@ pub fn find_foot(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<(), SolverError> {
     check_length("foot", trace.len(), foot.len())?;
+    options.check()?;
     let mut workspace = BaselineWorkspace::default();
     for frames in segment_ranges(segments, trace.len()) {
         let (trace, foot) = (&trace[frames.clone()], &mut foot[frames]);
@@ -132,5 +133,74 @@ impl Search<'_> {
 
     fn above(&self, constant: f64) -> Vec<f64> {
         self.trace.iter().map(|y| y - constant).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOISE: f64 = 0.1;
+
+    /// A transient every two decays on 200 frames, a ripple that stands for noise, and a constant.
+    fn busy(constant: f64) -> (Shape, Vec<f64>) {
+        let shape = Shape::new(0.05, 0.6, 30.0, 1).unwrap();
+        let transient = |t: f64| {
+            if t < 0.0 { 0.0 } else { libm::exp(-t / 0.6) - libm::exp(-t / 0.05) }
+        };
+        let value = |i: usize| {
+            let spikes = (0..6).map(|k| transient((i as f64 - 36.0 * k as f64) / 30.0));
+            let ripple = if i % 2 == 0 { NOISE } else { -NOISE };
+            constant + 1.3 * spikes.sum::<f64>() + ripple
+        };
+        let trace = (0..200).map(value).collect();
+        (shape, trace)
+    }
+
+    fn foot_of(trace: &[f64], shape: &Shape, segments: &[usize], width: usize) -> Vec<f64> {
+        let mut foot = vec![7.0; trace.len()];
+        let options = EventOptions::default();
+        find_foot(trace, NOISE, shape, segments, width, &options, &mut foot, &|| false).unwrap();
+        foot
+    }
+
+    #[test]
+    fn finds_a_constant_below_activity() {
+        for constant in [-0.4, 0.0, 0.3] {
+            let (shape, trace) = busy(constant);
+            let foot = foot_of(&trace, &shape, &[], 0);
+            assert!((foot[0] - constant).abs() < NOISE, "{} for {constant}", foot[0]);
+            assert!(foot.iter().all(|level| level.to_bits() == foot[0].to_bits()));
+        }
+    }
+
+    #[test]
+    fn every_segment_is_alone() {
+        let (shape, mut trace) = busy(0.3);
+        let alone = foot_of(&trace, &shape, &[], 60);
+        trace.extend(busy(-0.4).1);
+        let both = foot_of(&trace, &shape, &[200], 60);
+        assert_eq!(both[..200], alone);
+        assert!((both[300] + 0.4).abs() < 2.0 * NOISE);
+    }
+
+    #[test]
+    fn is_nothing_where_nothing_was_recorded() {
+        let (shape, _) = busy(0.0);
+        for width in [0, 30] {
+            assert_eq!(foot_of(&[f64::NAN; 50], &shape, &[], width), [0.0; 50]);
+        }
+    }
+
+    #[test]
+    fn refuses_options_out_of_range_and_other_lengths() {
+        let (shape, trace) = busy(0.0);
+        let wrong = EventOptions { detection: 0.0, ..EventOptions::default() };
+        let mut foot = vec![0.0; trace.len()];
+        let go = |options: &EventOptions, foot: &mut [f64]| {
+            find_foot(&trace, NOISE, &shape, &[], 0, options, foot, &|| false)
+        };
+        assert!(go(&wrong, &mut foot).is_err());
+        assert!(go(&EventOptions::default(), &mut foot[1..]).is_err());
     }
 }

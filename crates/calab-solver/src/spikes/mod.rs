@@ -89,6 +89,7 @@ impl EventOptions {
         check_positive("null_fallback", self.null_fallback)?;
         check_finite("ratio", "a finite number", self.ratio)?;
         check_finite("penalty", "a finite number", self.penalty)?;
+        check_finite("mismatch", "a finite number", self.mismatch)?;
         check_positive("null_factor", self.null_factor)
     }
 }
