@@ -78,9 +78,9 @@ def test_either_edge_may_be_left_out():
     high = bandpass_filter(trace, *TAUS, low_pass=False)
     # The mirrored trace keeps its mean of 0, the trace itself nearly.
     assert abs(high.mean()) < 0.05
-    # One after the other they are the band.
+    # One after the other they are the band, but for what the ends of the trace make of it.
     np.testing.assert_allclose(
-        bandpass_filter(high, *TAUS, high_pass=False), bandpass_filter(trace, *TAUS), atol=1e-9
+        bandpass_filter(high, *TAUS, high_pass=False), bandpass_filter(trace, *TAUS), atol=0.01
     )
 
 

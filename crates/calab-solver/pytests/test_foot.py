@@ -31,8 +31,8 @@ def test_the_median_follows_what_is_slow(busy):
     slow = 0.1 * np.sin(2 * np.pi * np.arange(3000) / 3000)
     silent = slow + NOISE * np.random.default_rng(1).standard_normal((2, 3000))
     foot = find_foot(silent, *GIVEN, upsample_factor=2, window=15.0)
-    # A median of 450 samples scatters by 6 % of the noise.
-    assert np.abs(foot - slow)[:, 300:-300].mean() < 0.3 * NOISE
+    # The constant leaves a step of the search; the median scatters by 6 % of the noise.
+    assert np.abs(foot - slow)[:, 300:-300].mean() < 0.5 * NOISE
     foot = find_foot(busy, *GIVEN, upsample_factor=2, window=15.0)
     assert np.abs(foot).max() < 1.5 * NOISE
 

@@ -149,8 +149,8 @@ mod tests {
             if t < 0.0 { 0.0 } else { libm::exp(-t / 0.6) - libm::exp(-t / 0.05) }
         };
         let value = |i: usize| {
-            let spikes = (0..6).map(|k| transient((i as f64 - 36.0 * k as f64) / 30.0));
-            let ripple = if i % 2 == 0 { NOISE } else { -NOISE };
+            let spikes = (0..6).map(|k| transient((i as f64 - 36.0 * f64::from(k)) / 30.0));
+            let ripple = if i.is_multiple_of(2) { NOISE } else { -NOISE };
             constant + 1.3 * spikes.sum::<f64>() + ripple
         };
         let trace = (0..200).map(value).collect();
