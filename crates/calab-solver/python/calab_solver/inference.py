@@ -19,6 +19,9 @@ __all__ = ["Amplitudes", "Kernels", "Spikes", "infer_spikes", "measure_amplitude
 
 Array = NDArray[np.float64]
 
+#: How events are found that tell the amplitude of one spike: without the small ones beside large
+#: ones, which are what varies from transient to transient.
+COARSE: dict[str, Any] = {"ratio": 0.1, "rounds": 2, "sweeps": 1}
 #: Least amplitude of a spike that is kept, in amplitudes of one spike and in null levels.
 HALF_A_SPIKE = 0.5
 #: Rounds of placing spikes and fitting their amplitude to what they explain.
@@ -81,7 +84,9 @@ class Amplitudes:
     Attributes
     ----------
     events : Events
-        Events of free amplitude.
+        Events of free amplitude, where the search for spikes starts.
+    null_level : numpy.ndarray, shape (n_cells,)
+        Amplitude that events reach where there are no spikes; NaN where nothing was recorded.
     log_alpha, log_sd : numpy.ndarray, shape (n_cells,)
         Posterior mean and standard deviation of the natural logarithm of the amplitude; NaN where
         nothing was recorded.
@@ -90,6 +95,7 @@ class Amplitudes:
     """
 
     events: Events
+    null_level: Array
     log_alpha: Array
     log_sd: Array
     n_events: NDArray[np.int64]
@@ -98,7 +104,7 @@ class Amplitudes:
     def known(self) -> NDArray[np.bool_]:
         """Whether the events determine the amplitude of one spike."""
         with np.errstate(invalid="ignore"):
-            large = self.log_alpha >= np.log(KNOWN_NULLS * self.events.null_level)
+            large = self.log_alpha >= np.log(KNOWN_NULLS * self.null_level)
         return (self.n_events >= KNOWN_EVENTS) & large & (self.log_sd <= KNOWN_SD)
 
 
@@ -123,19 +129,19 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
     ValueError, TypeError, KeyboardInterrupt
         As `calab_solver.find_events`.
     """
-    events = find_events(
-        traces, kernels.fs, noise, kernels.tau_rise, kernels.tau_decay, **kernels.shared()
-    )
+    given = (traces, kernels.fs, noise, kernels.tau_rise, kernels.tau_decay)
+    coarse = find_events(*given, **kernels.shared(), **COARSE)
+    events = find_events(*given, **kernels.shared())
 
     def scale(cell: int) -> EventScale | None:
-        null = events.null_level[cell]
-        return event_scale(events.amplitudes[cell], null) if null > 0 else None
+        null = coarse.null_level[cell]
+        return event_scale(coarse.amplitudes[cell], null) if null > 0 else None
 
     with ThreadPoolExecutor(kernels.n_threads) as pool:
         scales = list(pool.map(scale, range(len(traces))))
     rows = [(s.mean, s.sd, s.n_events) if s else (np.nan, np.nan, 0) for s in scales]
     mean, sd, count = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return Amplitudes(events, mean, sd, count.astype(np.int64))
+    return Amplitudes(events, coarse.null_level, mean, sd, count.astype(np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +215,7 @@ def infer_spikes(
     ValueError, TypeError, KeyboardInterrupt
         As `calab_solver.place_spikes` and `calab_solver.deconvolve`.
     """
-    null = amplitudes.events.null_level
+    null = amplitudes.null_level
     alphas = np.where(np.isfinite(log_alpha), np.exp(log_alpha), np.nan)
     # A trace without noise or events has no scale; any will do, for there is nothing to place.
     alphas = np.where(np.isfinite(null) & ~(alphas > 0), 1.0, alphas)
