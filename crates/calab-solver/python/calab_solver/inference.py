@@ -15,7 +15,14 @@ from .events import Events, find_events
 from .scale import EventScale, event_scale
 from .spikes import PlacedSpikes, place_spikes
 
-__all__ = ["Amplitudes", "Kernels", "Spikes", "infer_spikes", "measure_amplitudes"]
+__all__ = [
+    "Amplitudes",
+    "Kernels",
+    "Spikes",
+    "frame_counts",
+    "infer_spikes",
+    "measure_amplitudes",
+]
 
 Array = NDArray[np.float64]
 
@@ -235,7 +242,7 @@ def infer_spikes(
         alphas = np.where(np.isfinite(fitted), fitted, alphas)
     else:
         placed = _place(traces, kernels, alphas, thetas(alphas), start)
-    counts = _counts(placed, traces.shape, kernels.upsample_factor)
+    counts = frame_counts(placed, traces.shape, kernels.upsample_factor)
     relaxed, iterations, certified = _relax(traces, kernels, lam, max_iters, tol, progress)
     with np.errstate(invalid="ignore", divide="ignore"):
         graded = relaxed / alphas[:, None]
@@ -264,9 +271,24 @@ def _least_squares(traces: Array, fit: NDArray[np.float32]) -> Array:
     return np.clip(factors, 0.5, 2.0)
 
 
-def _counts(
+def frame_counts(
     placed: PlacedSpikes, shape: tuple[int, ...], upsample_factor: int
 ) -> NDArray[np.float32]:
+    """Count spikes by the frame whose sample is nearest.
+
+    Parameters
+    ----------
+    placed : PlacedSpikes
+        Spikes on the fine grid.
+    shape : tuple of int
+        Cells x frames.
+    upsample_factor : int
+        Bins per frame.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_cells, n_frames), float32
+    """
     counts = np.zeros(shape, dtype=np.float32)
     for row, bins in zip(counts, placed.bins, strict=True):
         frames = np.minimum((bins + upsample_factor // 2) // upsample_factor, shape[1] - 1)
