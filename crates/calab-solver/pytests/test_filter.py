@@ -67,6 +67,23 @@ def test_any_dtype_and_memory_order_gives_the_same(dtype):
         np.testing.assert_array_equal(bandpass_filter(view, *TAUS), expected)
 
 
+def test_either_edge_may_be_left_out():
+    trace = 5.0 + np.random.default_rng(14).normal(size=900)
+    np.testing.assert_allclose(
+        bandpass_filter(trace, *TAUS, high_pass=False, low_pass=False), trace, atol=1e-12
+    )
+    low = bandpass_filter(trace, *TAUS, high_pass=False)
+    assert low.mean() == pytest.approx(trace.mean())
+    assert low.std() < 0.9 * trace.std()
+    high = bandpass_filter(trace, *TAUS, low_pass=False)
+    # The mirrored trace keeps its mean of 0, the trace itself nearly.
+    assert abs(high.mean()) < 0.05
+    # One after the other they are the band.
+    np.testing.assert_allclose(
+        bandpass_filter(high, *TAUS, high_pass=False), bandpass_filter(trace, *TAUS), atol=1e-9
+    )
+
+
 def test_refuses_with_a_reason():
     with pytest.raises(
         ValueError, match="trace: expected finite values or NaN, got inf at frame 2"

@@ -157,6 +157,37 @@ def test_windows_keep_the_borders_within_them():
     assert scores.n_events.tolist() == [[1]]
 
 
+def test_a_level_is_fitted_below_each_window():
+    rng = np.random.default_rng(9)
+    trace = traces_of(np.sort(rng.choice(9000, 30)), 900, 10) + 0.1 * rng.standard_normal(900)
+    given = (FS, 0.1, [RISE], [DECAY], [(0, 0, 900), (0, 200, 700)])
+    right, low = (score_kernels(t, *given, upsample_factor=4) for t in (trace, trace + 0.2))
+    levelled = [
+        score_kernels(t, *given, upsample_factor=4, level=True) for t in (trace, trace + 0.2)
+    ]
+    assert np.all(low.objective > right.objective)
+    assert np.all(levelled[1].objective < low.objective)
+    # Where there is nothing to take off, little changes.
+    np.testing.assert_allclose(levelled[0].objective, right.objective, rtol=0.05)
+
+
+def test_mismatch_forgives_misfit_in_proportion_to_the_calcium():
+    rng = np.random.default_rng(9)
+    noise = 0.1 * rng.standard_normal(900)
+    given = (FS, 0.1, [RISE], [0.5], [(0, 0, 900)])
+    large = traces_of([2000, 5000], 900, 10, [20.0, 30.0]) + noise
+    plain = score_kernels(large, *given, upsample_factor=4)
+    forgiving = score_kernels(large, *given, upsample_factor=4, mismatch=0.1)
+    assert forgiving.objective[0, 0] < 0.9 * plain.objective[0, 0]
+    # Events are found alike; without calcium both are the same.
+    np.testing.assert_array_equal(forgiving.n_events, plain.n_events)
+    np.testing.assert_array_equal(forgiving.residual_power, plain.residual_power)
+    silent = [
+        score_kernels(0.1 * noise, *given, mismatch=mismatch).objective for mismatch in (0.0, 0.1)
+    ]
+    np.testing.assert_array_equal(*silent)
+
+
 def test_scale_of_whole_numbers():
     rng = np.random.default_rng(3)
     counts = rng.geometric(0.5, 300)
@@ -167,14 +198,32 @@ def test_scale_of_whole_numbers():
     assert scale.sd < 0.1
     difference = scale.log_posterior - scale.log_likelihood
     prior = -0.5 * ((scale.log_alpha - np.log(0.2) - 1.0) / 0.7) ** 2
-    np.testing.assert_allclose(difference, prior, atol=1e-9)
+    below = scale.log_alpha <= np.log(0.2) + 1.0
+    np.testing.assert_allclose(difference[below], prior[below], atol=1e-9)
+    # Above its mean the prior falls no faster than a straight line.
+    assert np.all(difference[~below] >= prior[~below])
+    assert np.all(np.diff(difference[~below]) < 0)
+    np.testing.assert_allclose(np.diff(difference[-20:], n=2), 0, atol=1e-9)
+
+
+def test_a_few_events_of_any_size_do_not_move_the_scale():
+    rng = np.random.default_rng(5)
+    amplitudes = rng.geometric(0.5, 60) * (1 + 0.05 * rng.standard_normal(60))
+    clean = event_scale(amplitudes, 0.15)
+    spoiled = event_scale([*amplitudes, 37.3, 71.7], 0.15)
+    assert clean.mean == pytest.approx(0.0, abs=0.05)
+    assert spoiled.mean == pytest.approx(clean.mean, abs=0.01)
+    assert spoiled.n_events == clean.n_events + 2
 
 
 def test_scale_without_events_is_the_prior():
     scale = event_scale([], 0.5)
-    # The grid reaches about three standard deviations down.
-    assert scale.mean == pytest.approx(np.log(0.5) + 1.0, abs=0.02)
-    assert scale.sd == pytest.approx(0.7, abs=0.02)
+    np.testing.assert_allclose(scale.log_likelihood, scale.log_likelihood[0])
+    weights = np.exp(scale.log_posterior - scale.log_posterior.max())
+    assert scale.mean == pytest.approx(np.average(scale.log_alpha, weights=weights))
+    # No narrower than the normal below its mean, and heavier above it.
+    assert scale.sd >= 0.7
+    assert scale.mean >= np.log(0.5) + 1.0
     assert scale.n_events == 0
 
 
@@ -216,7 +265,7 @@ GOOD = {"traces": np.zeros((2, 50)), "fs": FS, "noise": 0.1, "tau_rise": RISE, "
         ("n_threads", 0, ValueError, "n_threads: expected at least 1"),
         ("progress", 3, TypeError, "progress: expected a function or None"),
         ("detection", 0.0, ValueError, "detection: expected a finite number above 0"),
-        ("null_quantile", 1.5, ValueError, "null_quantile: expected a number from 0 to 1"),
+        ("null_factor", 0.0, ValueError, "null_factor: expected a finite number above 0"),
     ],
 )
 def test_bad_input_is_named(name, value, error, message):

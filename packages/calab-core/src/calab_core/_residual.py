@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["autocorrelation", "joined", "longest_run"]
+__all__ = ["autocorrelation", "explained", "joined", "longest_run"]
 
 
 def autocorrelation(
@@ -55,6 +55,28 @@ def _lagged(values: NDArray[np.float64], n_lags: int) -> NDArray[np.float64]:
     spectrum = np.fft.rfft(values, size)
     sums = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, size)
     return np.concatenate([sums[: reach + 1], np.zeros(n_lags - reach)])
+
+
+def explained(working: NDArray[np.float64], residual: NDArray[np.float64]) -> float:
+    """Return the share of the working trace's variance that is not in the residual.
+
+    Parameters
+    ----------
+    working, residual : numpy.ndarray, shape (n_seen,)
+        Recorded frames of the trace less its baseline, and less its whole fit.
+
+    Returns
+    -------
+    float
+        At most 1; NaN for a constant trace or none.
+    """
+    if not working.size:
+        return np.nan
+    # Sums rather than products of vectors, whose bits depend on the machine's threads.
+    total = float(np.sum((working - working.mean()) ** 2))
+    # What rounding leaves of a constant is no variance.
+    least = 1e-24 * float(np.sum(working**2))
+    return 1 - float(np.sum(residual**2)) / total if total > least else np.nan
 
 
 def joined(seen: NDArray[np.bool_], starts: Sequence[int]) -> NDArray[np.bool_]:

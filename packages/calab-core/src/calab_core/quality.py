@@ -10,7 +10,7 @@ from calab_solver._parameters import as_choice
 from calab_solver._traces import as_batch
 from numpy.typing import ArrayLike, NDArray
 
-from ._residual import autocorrelation, joined, longest_run
+from ._residual import autocorrelation, explained, joined, longest_run
 
 if TYPE_CHECKING:
     from .cadecon.result import CaDeconResult
@@ -232,7 +232,7 @@ def _measure(
     found["event_rate"] = found["n_events"] / (n_seen / fs)
     found["constant"] = bool(np.ptp(row[seen]) == 0)
     found["clipped"] = longest_run(row == row[seen].max())
-    found["pve"] = _explained(working[seen], residual[seen])
+    found["pve"] = explained(working[seen], residual[seen])
     if dff:
         steps = np.abs(np.diff(row))[joined(seen, details.segments)]
         found["noise_dff"] = 100 * float(np.median(steps)) / fs**0.5 if steps.size else np.nan
@@ -242,14 +242,6 @@ def _measure(
     if np.isfinite(lags).any():
         found["residual_autocorrelation_max"] = float(lags[np.nanargmax(np.abs(lags))])
     return found
-
-
-def _explained(working: NDArray[np.float64], residual: NDArray[np.float64]) -> float:
-    # Sums rather than products of vectors, whose bits depend on the machine's threads.
-    total = float(np.sum((working - working.mean()) ** 2))
-    # What rounding leaves of a constant is no variance.
-    least = 1e-24 * float(np.sum(working**2))
-    return 1 - float(np.sum(residual**2)) / total if total > least else np.nan
 
 
 def _flags(result: CaDeconResult, cell: int, one: dict[str, float]) -> tuple[str, ...]:

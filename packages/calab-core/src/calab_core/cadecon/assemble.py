@@ -8,6 +8,7 @@ import numpy as np
 from calab_solver import estimate_kernel, fit_biexponential
 from numpy.typing import NDArray
 
+from .._residual import explained
 from .activity import Cells
 from .kernel import Kernel, sample
 from .result import CaDeconDetails, CaDeconResult
@@ -55,7 +56,8 @@ def assemble(
     missing = np.isnan(traces)
     baselines = np.full(len(traces), np.nan)
     usable = [cell for cell in range(len(traces)) if cell not in excluded]
-    baselines[usable] = cells.removed[usable].mean(axis=1, dtype=np.float64)
+    if usable:
+        baselines[usable] = cells.removed[usable].mean(axis=1, dtype=np.float64)
     cells.rate[missing] = 0
     for cell in excluded:
         cells.fit[cell] = cells.removed[cell] = np.nan
@@ -82,19 +84,30 @@ def assemble(
         kernel_fs=fs * FREE_BINS,
     )
     np.add(cells.fit, cells.removed, out=cells.fit)
+    pves = np.array([_pve(traces[cell], cells, cell) for cell in range(len(traces))], np.float64)
     n_lags = max(2, int(np.ceil(REPORTED_DECAYS * kernel.tau_decay * fs)) + 1)
     slow = sample(kernel, np.arange(n_lags) / fs).astype(np.float32)
     return CaDeconResult(
         cells.counts,
         cells.alphas,
         baselines,
-        cells.pves,
+        pves,
         slow,
         np.empty(0, dtype=np.float32),
         fs,
         _metadata(recording, found, kernel, details, cells),
         details=details,
     )
+
+
+def _pve(trace: NDArray[np.floating[Any]], cells: Cells, cell: int) -> float:
+    """Explained variance of the trace as it came, not as it was filtered for the search.
+
+    `cells.fit` is the whole fit by now, baseline included.
+    """
+    seen = ~np.isnan(trace)
+    row = trace[seen].astype(np.float64)
+    return explained(row - cells.removed[cell, seen], row - cells.fit[cell, seen])
 
 
 def _reported(found: Found, cells: Cells) -> Kernel:
@@ -141,7 +154,7 @@ def _metadata(
 ) -> dict[str, Any]:
     free = (
         np.median([_at_rate(one) for one in details.subset_kernels], axis=0).tolist()
-        if (details.subset_kernels)
+        if details.subset_kernels
         else []
     )
     residual = (

@@ -21,6 +21,9 @@ from .working import Recording, measure_noise
 
 __all__ = ["run_cadecon"]
 
+#: Largest sample, with room for what fits make of it in single precision.
+LARGEST = 1e30
+
 
 def run_cadecon(
     traces: ArrayLike,
@@ -86,7 +89,7 @@ def run_cadecon(
     Raises
     ------
     ValueError
-        For a setting out of range, an infinite sample, a NaN with ``on_nan="raise"``, or traces
+        For a setting out of range, an infinite sample or one beyond 1e30, a NaN with ``on_nan="raise"``, or traces
         with neither one nor two axes.
     TypeError
         For traces or settings of the wrong kind.
@@ -124,6 +127,7 @@ def run_cadecon(
     settings = _resolve(config, given)
     as_choice("on_nan", on_nan, ("mask", "raise"))
     batch = as_batch("traces", traces, gaps=on_nan == "mask")
+    _refuse_huge(batch)
     rate = as_number("fs", fs)
     factor = compute_upsample_factor(rate, settings.upsample_target)
     ids = _cell_ids(cell_ids, len(batch))
@@ -150,6 +154,14 @@ def _resolve(
         raise TypeError(f"config: expected {expected}, got {type(config).__name__}")
     base = config.resolve() if isinstance(config, DeconConfig) else config
     return CadeconSettings(**(base.model_dump() | chosen))
+
+
+def _refuse_huge(batch: NDArray[np.floating[Any]]) -> None:
+    """Refuse what the single precision of the results could not hold."""
+    for trace in batch:
+        largest = max(np.fmax.reduce(trace, initial=0.0), -np.fmin.reduce(trace, initial=0.0))
+        if largest > LARGEST:
+            raise ValueError(f"traces: expected values up to {LARGEST:g}, got {largest:g}")
 
 
 def _cell_ids(cell_ids: Any, n_cells: int) -> NDArray[Any]:

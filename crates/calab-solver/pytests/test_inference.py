@@ -1,0 +1,96 @@
+"""From a trace to spikes: amplitudes, counts and rates of small batches."""
+
+import numpy as np
+import pytest
+from calab_solver import simulate_cells
+from calab_solver.inference import Kernels, infer_spikes, measure_amplitudes
+
+FS, RISE, DECAY, NOISE, U = 30.0, 0.05, 0.4, 0.125, 10
+
+
+def kernels(n_cells, **changes):
+    return Kernels(FS, np.full(n_cells, RISE), np.full(n_cells, DECAY), U, **changes)
+
+
+@pytest.fixture(scope="module")
+def cells():
+    """Four cells, a row that was not recorded, and one at rest; with the true counts."""
+    drawn = simulate_cells(
+        6, 4000, FS, tau_rise=RISE, tau_decay=DECAY, p_spike_when_silent=1e-3, seed=2
+    )
+    noise = NOISE * np.random.default_rng(2).standard_normal((6, 4000))
+    traces = drawn.clean_calcium.astype(float) + noise
+    traces[4], traces[5] = np.nan, 0.0
+    return traces, drawn.spikes.sum(axis=1)[:4]
+
+
+def inferred(traces, **changes):
+    times = kernels(len(traces), **changes)
+    noise = np.where(np.isnan(traces).all(axis=1), np.nan, NOISE)
+    amplitudes = measure_amplitudes(traces, times, noise)
+    return amplitudes, infer_spikes(traces, times, amplitudes, amplitudes.log_alpha)
+
+
+@pytest.mark.installed
+def test_amplitudes_and_counts(cells):
+    traces, truth = cells
+    amplitudes, spikes = inferred(traces)
+    assert amplitudes.known.tolist() == [True] * 4 + [False] * 2
+    np.testing.assert_allclose(spikes.alphas[:4], 1.0, rtol=0.1)
+    np.testing.assert_allclose(spikes.counts.sum(axis=1)[:4], truth, rtol=0.1)
+    assert np.all(spikes.thetas[:4] >= 0.5 * spikes.alphas[:4])
+    assert np.isfinite(spikes.rate).all()
+
+
+def test_nothing_stands_where_nothing_is(cells):
+    amplitudes, spikes = inferred(cells[0])
+    assert np.isnan(amplitudes.log_alpha[4])
+    assert np.isnan(spikes.alphas[4])
+    assert not spikes.counts[4:].any()
+    assert not spikes.rate[4:].any()
+    assert amplitudes.n_events[4:].tolist() == [0, 0]
+
+
+def test_counts_are_the_bins_by_nearest_frame(cells):
+    _, spikes = inferred(cells[0])
+    for row, bins in zip(spikes.counts, spikes.placed.bins, strict=True):
+        frames = np.minimum((bins + U // 2) // U, row.size - 1)
+        np.testing.assert_array_equal(np.bincount(frames, minlength=row.size), row)
+
+
+def test_threads_change_nothing(cells):
+    alone, more = (inferred(cells[0], n_threads=n)[1] for n in (1, 3))
+    assert alone.rate.tobytes() == more.rate.tobytes()
+    assert alone.counts.tobytes() == more.counts.tobytes()
+
+
+def test_cells_may_have_kernels_of_their_own(cells):
+    traces = cells[0][:2]
+    whole = Kernels(FS, np.array([RISE, 0.02]), np.array([DECAY, 0.8]), U)
+    amplitudes = measure_amplitudes(traces, whole, np.full(2, NOISE))
+    spikes = infer_spikes(traces, whole, amplitudes, amplitudes.log_alpha)
+    for cell in (slice(0, 1), slice(1, 2)):
+        one = measure_amplitudes(traces[cell], whole.of(cell), np.full(1, NOISE))
+        alone = infer_spikes(traces[cell], whole.of(cell), one, one.log_alpha)
+        np.testing.assert_array_equal(alone.counts, spikes.counts[cell])
+        np.testing.assert_array_equal(alone.alphas, spikes.alphas[cell])
+
+
+def test_progress_counts_the_cells(cells):
+    traces = cells[0][:3]
+    amplitudes = measure_amplitudes(traces, kernels(3), np.full(3, NOISE))
+    calls = []
+    infer_spikes(
+        traces,
+        kernels(3),
+        amplitudes,
+        amplitudes.log_alpha,
+        progress=lambda *call: calls.append(call),
+    )
+    assert calls[-1] == (3, 3)
+
+
+def test_an_empty_batch():
+    amplitudes, spikes = inferred(np.empty((0, 50)))
+    assert amplitudes.known.shape == (0,)
+    assert spikes.counts.shape == (0, 50)

@@ -1,0 +1,388 @@
+"""The native pipeline on simulated recordings: truth, invariances, settings, what is returned.
+
+Recordings are small, so tolerances are wide; the benchmark measures finely.
+"""
+
+import _thread
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+from calab_core import CaDeconResult, CadeconSettings, DeconConfig, quality, run_cadecon
+from calab_solver import simulate_cells
+
+FS, RISE, DECAY, SNR = 30.0, 0.05, 0.4, 8.0
+#: Cells, frames.
+SHAPE = (6, 3000)
+
+
+def simulated(n_cells, n_frames, seed=1, rate=0.3, **changes):
+    """Poisson spikes of amplitude 1 whose peak is eight standard deviations of the noise."""
+    given = {"tau_rise": RISE, "tau_decay": DECAY, "p_spike_when_silent": rate / (10 * FS)}
+    cells = simulate_cells(n_cells, n_frames, FS, seed=seed, **(given | changes))
+    noise = np.random.default_rng(seed).standard_normal((n_cells, n_frames)) / SNR
+    return cells.clean_calcium.astype(float) + noise, cells.spikes.sum(axis=1)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return simulated(*SHAPE)[0]
+
+
+@pytest.fixture(scope="module")
+def found(small):
+    return run_cadecon(small, FS)
+
+
+def fingerprint(result):
+    details = result.details
+    arrays = [result.activity, result.alphas, result.baselines, result.pves, result.kernel_slow]
+    arrays += [details.rate, details.reconvolution, details.removed_baseline, details.alpha_sd]
+    arrays += [*details.spike_times, *details.subset_kernels, details.tau_rise, details.tau_decay]
+    metadata = {k: v for k, v in result.metadata.items() if k != "settings"}
+    return [array.tobytes() for array in arrays], json.dumps(metadata)
+
+
+@pytest.mark.installed
+def test_spikes_amplitudes_and_kernel_are_found():
+    traces, truth = simulated(8, 6000, seed=3)
+    result = run_cadecon(traces, FS)
+    assert isinstance(result, CaDeconResult)
+    assert result.details.scale_known.all()
+    assert np.median(np.abs(result.activity.sum(axis=1) / truth - 1)) < 0.1
+    np.testing.assert_allclose(result.alphas, 1.0, rtol=0.15)
+    np.testing.assert_allclose(result.details.noise, 1 / SNR, rtol=0.1)
+    np.testing.assert_allclose(result.baselines, 0.0, atol=0.1)
+    assert result.metadata["tau_decay"] == pytest.approx(DECAY, rel=0.12)
+    assert result.metadata["tau_rise"] == pytest.approx(RISE, rel=0.4)
+    assert result.metadata["converged"]
+    # The relaxed activity, of which half of the rate is made, has the noise's positive part in it.
+    np.testing.assert_allclose(result.details.rate.sum(axis=1) / FS, truth, rtol=0.4)
+
+
+@pytest.mark.parametrize(("rise", "decay"), [(0.03, 0.25), (0.1, 1.0)])
+def test_other_kernels_are_found(rise, decay):
+    traces, truth = simulated(8, 6000, seed=5, tau_rise=rise, tau_decay=decay)
+    result = run_cadecon(traces, FS)
+    assert result.metadata["tau_decay"] == pytest.approx(decay, rel=0.15)
+    assert np.median(np.abs(result.activity.sum(axis=1) / truth - 1)) < 0.15
+
+
+def test_the_number_of_threads_and_the_run_change_nothing(small, found):
+    expected = fingerprint(found)
+    for n_threads in (1, 2):
+        assert fingerprint(run_cadecon(small, FS, n_threads=n_threads)) == expected
+    assert fingerprint(run_cadecon(small, FS)) == expected
+
+
+def test_memory_order_and_kind_of_sequence_change_nothing(small, found):
+    views = [np.asfortranarray(small), np.repeat(small, 2, axis=1)[:, ::2]]
+    for view in views:
+        view.flags.writeable = False
+        assert fingerprint(run_cadecon(view, FS)) == fingerprint(found)
+
+
+def test_the_traces_are_left_as_they_were(small):
+    before = small.copy()
+    run_cadecon(small, FS, max_iterations=1)
+    np.testing.assert_array_equal(small, before)
+
+
+def test_the_seed_places_the_subsets(small, found):
+    settings = {"target_coverage": 0.1}
+    kernels = [run_cadecon(small, FS, seed=seed, **settings).kernel_slow for seed in (1, 2, 1)]
+    assert kernels[0].tobytes() == kernels[2].tobytes() != kernels[1].tobytes()
+    assert found.metadata["settings"]["seed"] == 42
+
+
+def test_the_unit_of_the_traces_changes_only_amplitudes(small, found):
+    scaled = run_cadecon(1000 * small, FS)
+    np.testing.assert_array_equal(scaled.activity, found.activity)
+    np.testing.assert_allclose(scaled.alphas, 1000 * found.alphas, rtol=1e-4)
+    np.testing.assert_allclose(scaled.details.alpha_sd, 1000 * found.details.alpha_sd, rtol=1e-3)
+    np.testing.assert_allclose(scaled.details.noise, 1000 * found.details.noise, rtol=1e-9)
+    np.testing.assert_allclose(scaled.metadata["tau_decay"], found.metadata["tau_decay"], rtol=1e-3)
+    np.testing.assert_array_equal(scaled.details.scale_known, found.details.scale_known)
+
+
+def test_an_offset_changes_only_the_baseline(small, found):
+    raised = run_cadecon(small + 64.0, FS)
+    np.testing.assert_array_equal(raised.activity, found.activity)
+    np.testing.assert_allclose(raised.alphas, found.alphas, rtol=1e-3)
+    np.testing.assert_allclose(raised.baselines, found.baselines + 64.0, atol=1e-3)
+
+
+def test_activity_is_the_spike_times_by_nearest_frame(found):
+    n_frames = found.activity.shape[1]
+    factor = found.metadata["upsample_factor"]
+    assert factor == 10
+    for row, times in zip(found.activity, found.details.spike_times, strict=True):
+        assert np.all(np.diff(times) >= 0)
+        assert times.size == row.sum() > 0
+        bins = np.rint(times * FS * factor).astype(int)
+        np.testing.assert_allclose(bins / (FS * factor), times, rtol=1e-12)
+        # The middle between two frames belongs to the later one.
+        frames = np.minimum((bins + factor // 2) // factor, n_frames - 1)
+        np.testing.assert_array_equal(np.bincount(frames, minlength=n_frames), row)
+
+
+def test_the_fit_is_in_the_frame_of_the_input(small):
+    offset = 20.0
+    result = run_cadecon(small + offset, FS)
+    details = result.details
+    times = np.arange(SHAPE[1]) / FS
+    rise, decay = details.tau_rise[0], details.tau_decay[0]
+    summit = rise * decay / (decay - rise) * np.log(decay / rise)
+    peak = np.exp(-summit / decay) - np.exp(-summit / rise)
+    for cell in range(SHAPE[0]):
+        since = np.maximum(times - details.spike_times[cell][:, None], 0.0)
+        spikes = (np.exp(-since / decay) - np.exp(-since / rise)).sum(axis=0) / peak
+        expected = details.removed_baseline[cell] + result.alphas[cell] * spikes
+        np.testing.assert_allclose(details.reconvolution[cell], expected, atol=0.01)
+        residual = small[cell] + offset - details.reconvolution[cell]
+        assert residual.std() == pytest.approx(1 / SNR, rel=0.25)
+    np.testing.assert_allclose(details.removed_baseline.mean(axis=1), result.baselines, rtol=1e-5)
+
+
+def test_the_kernel_is_that_of_the_activity(found):
+    details, metadata = found.details, found.metadata
+    assert set(details.tau_rise) == {metadata["tau_rise"]}
+    assert set(details.tau_decay) == {metadata["tau_decay"]}
+    assert found.kernel_slow[0] == 0.0
+    # The peak over continuous time is 1.
+    assert 0.9 < found.kernel_slow.max() <= 1.0
+    # It is shown over five decays.
+    assert found.kernel_slow.size == np.ceil(5 * metadata["tau_decay"] * FS) + 1
+    assert found.kernel_fast.size == 0
+    assert details.kernel_fs == 2 * FS
+    assert 1 <= len(details.subset_kernels) <= 4
+    assert all(one.max() == 1.0 and one.min() >= 0.0 for one in details.subset_kernels)
+
+
+def test_quality_of_a_run(small, found):
+    judged = quality(found, small)
+    np.testing.assert_array_equal(judged.pve, found.pves)
+    assert np.all(found.pves > 0.5)
+    known = found.details.scale_known
+    np.testing.assert_allclose(judged.snr[known], SNR, rtol=0.2)
+    assert np.isnan(judged.snr[~known]).all()
+    for is_known, flags in zip(known, judged.flags, strict=True):
+        assert flags == (() if is_known else ("scale unknown",))
+
+
+KEYS = {
+    *("schema_version", "tau_rise", "tau_decay", "beta", "tau_rise_fast", "tau_decay_fast"),
+    *("beta_fast", "residual", "h_free", "fs", "num_iterations", "converged"),
+    *("converged_at_iteration", "settings", "versions", "history", "cell_ids", "excluded"),
+    *("noise", "alphas", "alpha_sd", "scale_known", "units"),
+}
+
+
+def test_metadata_is_plain_and_complete(found):
+    metadata = found.metadata
+    assert set(metadata) >= KEYS
+    assert json.loads(json.dumps(metadata, allow_nan=False)) == metadata
+    assert metadata["settings"] == CadeconSettings().model_dump()
+    assert set(metadata["versions"]) == {"calab-core", "calab-solver", "numpy"}
+    np.testing.assert_array_equal(metadata["alphas"], found.alphas)
+    history = metadata["history"]
+    assert [entry["iteration"] for entry in history] == list(range(metadata["num_iterations"]))
+    assert history[-1]["tau_decay"] == metadata["tau_decay"]
+    assert history[0]["kernel_change"] is None
+    # It rested for the last three iterations, and not before.
+    changes = [entry["kernel_change"] for entry in history[1:]]
+    tolerance = metadata["settings"]["convergence_tol"]
+    assert max(changes[-3:]) < tolerance
+    assert metadata["converged_at_iteration"] == len(history) - 3
+
+
+def test_a_search_that_is_cut_short_has_not_converged(small):
+    metadata = run_cadecon(small, FS, max_iterations=2).metadata
+    assert metadata["num_iterations"] == 3
+    assert metadata["converged"] is False
+    assert metadata["converged_at_iteration"] is None
+
+
+def test_a_kernel_per_cell():
+    slow, fast = (simulated(3, 6000, seed=7, tau_decay=decay)[0] for decay in (0.8, 0.3))
+    traces = np.concatenate([slow, fast])
+    result = run_cadecon(traces, FS, kernel="per_cell")
+    decays = result.details.tau_decay
+    assert decays[:3].min() > 1.3 * decays[3:].max()
+    np.testing.assert_allclose(decays, [0.8] * 3 + [0.3] * 3, rtol=0.3)
+    assert result.metadata["tau_decay"] == pytest.approx(np.median(decays))
+    assert result.metadata["kernel_mode"] == "per_cell"
+    again = run_cadecon(traces, FS, kernel="per_cell", n_threads=1)
+    assert fingerprint(again) == fingerprint(result)
+
+
+def test_arguments_win_over_the_configuration(small):
+    configs = [DeconConfig(seed=7, max_iterations=1), CadeconSettings(seed=7, max_iterations=1)]
+    for config in configs:
+        result = run_cadecon(small, FS, config=config, max_iterations=2, hp_filter_enabled=False)
+        expected = CadeconSettings(seed=7, max_iterations=2, hp_filter_enabled=False)
+        assert result.metadata["settings"] == expected.model_dump()
+        assert len(result.metadata["history"]) == 3
+    with pytest.raises(TypeError, match=r"^config: expected a DeconConfig, .*, got dict"):
+        run_cadecon(small, FS, config={"seed": 7})
+
+
+@pytest.mark.parametrize("switch", ["hp_filter_enabled", "lp_filter_enabled", "noise_constrained"])
+def test_every_switch_may_be_off(small, found, switch):
+    result = run_cadecon(small, FS, max_iterations=3, **{switch: False})
+    assert result.metadata["settings"][switch] is False
+    # Of so few events the amplitude may come out as half of it, and then is not claimed.
+    known = found.details.scale_known & (np.abs(result.alphas - 1) < 0.15)
+    assert known.sum() >= 4
+    np.testing.assert_allclose(
+        result.activity[known].sum(axis=1), found.activity[known].sum(axis=1), rtol=0.1, atol=2
+    )
+
+
+@pytest.mark.parametrize("target", [1, 30, 60])
+def test_other_grids_find_the_same_spikes(small, found, target):
+    result = run_cadecon(small, FS, upsample_target=target)
+    assert result.metadata["upsample_factor"] == max(1, target // 30)
+    known = found.details.scale_known & result.details.scale_known
+    assert known.sum() >= 4
+    np.testing.assert_allclose(
+        result.activity[known].sum(axis=1), found.activity[known].sum(axis=1), rtol=0.1, atol=2
+    )
+
+
+def test_cell_ids_travel(small):
+    names = [f"cell {i}" for i in range(SHAPE[0])]
+    result = run_cadecon(small, FS, cell_ids=names, max_iterations=1)
+    assert result.details.cell_ids.tolist() == result.metadata["cell_ids"] == names
+    assert quality(result, small).cell_ids.tolist() == names
+    with pytest.raises(ValueError, match=r"^cell_ids: expected shape \(6,\), got \(2,\)"):
+        run_cadecon(small, FS, cell_ids=[1, 2])
+    with pytest.raises(ValueError, match=r"^cell_ids: expected every cell once"):
+        run_cadecon(small, FS, cell_ids=[1] * 6)
+    with pytest.raises(TypeError, match=r"^cell_ids: expected whole numbers or strings"):
+        run_cadecon(small, FS, cell_ids=[0.5] * 6)
+
+
+def test_progress_is_reported_by_phase(small):
+    calls = []
+    run_cadecon(small, FS, progress=lambda *call: calls.append((*call, threading.get_ident())))
+    assert {ident for *_, ident in calls} == {threading.get_ident()}
+    phases = list(dict.fromkeys(phase for phase, *_ in calls))
+    assert phases == ["kernel", "amplitudes", "spikes"]
+    for phase in phases:
+        done = [(n, total) for name, n, total, _ in calls if name == phase]
+        assert done[0][0] == 0
+        assert all(a[0] < b[0] for a, b in zip(done, done[1:], strict=False))
+        assert len({total for _, total in done}) == 1
+        assert done[-1][0] <= done[-1][1]
+    assert calls[-1][:3] == ("spikes", 6, 6)
+
+
+def test_what_progress_raises_comes_out(small):
+    class Enough(Exception):
+        pass
+
+    def stop(phase, done, total):
+        if phase == "spikes":
+            raise Enough
+
+    with pytest.raises(Enough):
+        run_cadecon(small, FS, progress=stop)
+
+
+def test_an_interrupt_is_answered():
+    traces = np.tile(simulated(8, 9000, seed=8)[0], (5, 3))
+    sent = 0.0
+
+    def interrupt():
+        nonlocal sent
+        time.sleep(0.5)
+        sent = time.perf_counter()
+        _thread.interrupt_main()
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_cadecon(traces, FS)
+        answered = time.perf_counter() - sent
+    finally:
+        other.join()
+    assert answered < 1.0
+
+
+def test_gaps_hold_nothing_and_are_counted(small, found):
+    traces = small.copy()
+    traces[:, 1000:1300] = np.nan
+    traces[1, 2000::5] = np.nan
+    result = run_cadecon(traces, FS)
+    details = result.details
+    np.testing.assert_allclose(details.masked_fraction, np.isnan(traces).mean(axis=1))
+    assert np.isfinite(result.activity).all()
+    assert np.isfinite(details.rate).all()
+    assert np.isfinite(details.reconvolution).all()
+    assert not details.rate[np.isnan(traces)].any()
+    assert not details.excluded
+    # No spike lies deep in a gap, where nothing shows it.
+    assert not result.activity[:, 1010:1290].any()
+    known = found.details.scale_known & details.scale_known
+    assert known.sum() >= 4
+    seen = np.r_[0:1000, 1320:3000]
+    np.testing.assert_allclose(
+        result.activity[known][:, seen].sum(axis=1),
+        found.activity[known][:, seen].sum(axis=1),
+        rtol=0.1,
+        atol=2,
+    )
+    with pytest.raises(
+        ValueError, match=r"^traces: expected finite values, got nan at cell 0, frame 1000"
+    ):
+        run_cadecon(traces, FS, on_nan="raise")
+
+
+def test_nothing_crosses_from_one_segment_to_the_next(small):
+    traces = np.concatenate([small, small + 30.0], axis=1)
+    result = run_cadecon(traces, FS, segments=[0, SHAPE[1]])
+    assert result.details.segments == (0, SHAPE[1])
+    foot = result.details.removed_baseline
+    np.testing.assert_allclose(foot[:, SHAPE[1] :], foot[:, : SHAPE[1]] + 30.0, atol=0.05)
+    halves = np.split(result.activity, 2, axis=1)
+    np.testing.assert_array_equal(halves[0].sum(axis=1), halves[1].sum(axis=1))
+
+
+def test_a_cell_may_be_missing_in_whole_segments(small):
+    traces = np.concatenate([small, small], axis=1)
+    traces[2, : SHAPE[1]] = np.nan
+    traces[3, SHAPE[1] :] = np.nan
+    result = run_cadecon(traces, FS, segments=[SHAPE[1]])
+    assert not result.details.excluded
+    assert not result.activity[2, : SHAPE[1]].any()
+    assert not result.activity[3, SHAPE[1] :].any()
+    assert result.activity[2].sum() > 0
+    assert result.activity[3].sum() > 0
+    assert np.isfinite(result.pves).all()
+    assert np.isfinite(result.baselines).all()
+
+
+BAD = [
+    ({"traces": np.zeros((2, 3, 4))}, ValueError, "traces: expected shape"),
+    ({"traces": np.full((2, 50), np.inf)}, ValueError, "traces: expected finite values"),
+    ({"traces": [["a", "b"]]}, TypeError, "traces: expected real numbers"),
+    ({"fs": 0.0}, ValueError, "fs: expected"),
+    ({"fs": "30"}, TypeError, "fs: expected a number"),
+    ({"segments": [600]}, ValueError, "segments: expected"),
+    ({"n_threads": 0}, ValueError, "n_threads: expected at least 1"),
+    ({"on_nan": "drop"}, ValueError, "on_nan: expected"),
+    ({"kernel": "both"}, ValueError, "kernel"),
+    ({"max_iterations": 0}, ValueError, "max_iterations"),
+    ({"seed": -1}, ValueError, "seed"),
+]
+
+
+@pytest.mark.parametrize(("changes", "error", "message"), BAD)
+def test_bad_input_is_named(changes, error, message):
+    given = {"traces": np.zeros((2, 500)), "fs": FS} | changes
+    with pytest.raises(error, match=message):
+        run_cadecon(**given)

@@ -1,0 +1,164 @@
+"""Recordings that break the pipeline's assumptions get an answer with its reason, silently."""
+
+import json
+
+import numpy as np
+import pytest
+from calab_core import build_kernel, quality, run_cadecon
+from calab_solver import simulate_cells
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+FS, SHAPE = 30.0, (6, 3000)
+
+
+def noise(n_cells, n_frames):
+    return np.random.default_rng(0).standard_normal((n_cells, n_frames)) / 8
+
+
+@pytest.fixture(scope="module")
+def small():
+    given = {"tau_rise": 0.05, "tau_decay": 0.4, "p_spike_when_silent": 0.001}
+    return simulate_cells(*SHAPE, FS, seed=1, **given).clean_calcium.astype(float) + noise(*SHAPE)
+
+
+@pytest.fixture(scope="module")
+def usual(small):
+    return run_cadecon(small, FS)
+
+
+def answer(traces, fs=FS):
+    """Run, and check what holds for every answer."""
+    result = run_cadecon(traces, fs)
+    details, shape = result.details, np.atleast_2d(traces).shape
+    assert result.activity.shape == details.rate.shape == details.reconvolution.shape == shape
+    assert np.isfinite(result.activity).all()
+    assert np.isfinite(details.rate).all()
+    assert 0 < result.metadata["tau_rise"] < result.metadata["tau_decay"]
+    json.dumps(result.metadata, allow_nan=False)
+    judged = quality(result, traces)
+    np.testing.assert_array_equal(judged.pve, result.pves)
+    for cell in details.excluded:
+        assert not result.activity[cell].any()
+        assert np.isnan(result.alphas[cell])
+        assert not details.scale_known[cell]
+        assert judged.flags[cell][0] == "excluded"
+    return result, judged
+
+
+def test_no_events():
+    result, judged = answer(noise(4, 3000))
+    assert not result.activity.any()
+    assert not result.details.scale_known.any()
+    assert all("no events" in flags for flags in judged.flags)
+
+
+def test_one_event():
+    traces = noise(3, 3000)
+    kernel = build_kernel(0.05, 0.4, FS).astype(float)
+    traces[0, 1000 : 1000 + kernel.size] += kernel
+    result, judged = answer(traces)
+    times = result.details.spike_times
+    # Nothing tells how many spikes it was, but it is there and nowhere else.
+    assert times[0].size >= 1
+    np.testing.assert_allclose(times[0], 1000 / FS, atol=0.2)
+    assert times[1].size == times[2].size == 0
+    assert result.details.units.tolist() == ["arbitrary"] * 3
+    assert "scale unknown" in judged.flags[0]
+
+
+def test_one_cell_is_the_same_with_one_axis_or_two(small):
+    rows, _ = answer(small[:1])
+    row, _ = answer(small[0])
+    assert rows.activity.sum() > 0
+    assert rows.activity.tobytes() == row.activity.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda trace: np.minimum(trace, 0.1), "saturated: "),
+        (lambda trace: np.full(trace.shape, 7.0), "constant: every recorded frame is 7"),
+        (lambda trace: np.full(trace.shape, np.nan), "no frame was recorded"),
+        (lambda trace: np.where(np.arange(3000) < 9, trace, np.nan), "only 9 frames were recorded"),
+    ],
+)
+def test_a_cell_with_nothing_to_deconvolve_has_its_reason(small, change, reason):
+    traces = small.copy()
+    traces[1] = change(small[1])
+    result, _ = answer(traces)
+    assert list(result.details.excluded) == [1]
+    assert result.details.excluded[1].startswith(reason)
+    assert result.metadata["excluded"] == {"1": result.details.excluded[1]}
+    assert result.activity[0].sum() > 0
+    none, _ = answer(np.array([change(trace) for trace in small]))
+    assert list(none.details.excluded) == list(range(6))
+
+
+@pytest.mark.parametrize("shape", [(0, 100), (3, 0), (0, 0), (3, 1), (6, 10)])
+def test_hardly_a_recording(shape):
+    result, _ = answer(noise(*shape))
+    assert len(result.details.excluded) == shape[0]
+
+
+@pytest.mark.parametrize("n_frames", [16, 20])
+def test_few_frames_claim_nothing(n_frames):
+    result, _ = answer(noise(3, n_frames))
+    assert not result.details.excluded
+    assert not result.details.scale_known.any()
+
+
+def test_moderate_drift(small, usual):
+    result, _ = answer(small + np.linspace(0, 2, SHAPE[1]))
+    known = usual.details.scale_known & result.details.scale_known
+    assert known.sum() >= 3
+    counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
+    np.testing.assert_allclose(counts, expected, rtol=0.15, atol=2)
+
+
+def test_strong_drift_claims_nothing_wrong(small):
+    result, _ = answer(small + np.linspace(0, 10, SHAPE[1]))
+    # Drift that cannot be told from calcium leaves the scale unknown rather than wrong.
+    known = result.details.scale_known
+    assert np.all(np.abs(result.alphas[known] - 1) < 0.3)
+
+
+@pytest.mark.parametrize("fs", [3.0, 300.0])
+def test_a_wrong_sampling_rate_only_stretches_time(small, usual, fs):
+    result, _ = answer(small, fs)
+    known = usual.details.scale_known & result.details.scale_known
+    assert known.sum() >= 4
+    counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
+    np.testing.assert_allclose(counts, expected, rtol=0.1, atol=2)
+    assert result.metadata["tau_decay"] * fs == pytest.approx(0.4 * FS, rel=0.15)
+
+
+FORMS = {
+    "int32": (lambda traces: np.round(1000 * traces).astype(np.int32), 1e3),
+    "uint8": (lambda traces: np.clip(np.round(20 * traces + 50), 0, 255).astype(np.uint8), 20.0),
+    "float32": (lambda traces: traces.astype(np.float32), 1.0),
+    "negative": (lambda traces: traces - 100, 1.0),
+    "huge offset": (lambda traces: traces + 1e6, 1.0),
+    "tiny": (lambda traces: 1e-9 * traces, 1e-9),
+    "huge": (lambda traces: 1e12 * traces, 1e12),
+}
+
+
+@pytest.mark.parametrize(("change", "unit"), FORMS.values(), ids=FORMS)
+def test_forms_and_units(small, usual, change, unit):
+    result, _ = answer(change(small))
+    known = usual.details.scale_known & result.details.scale_known
+    assert known.sum() >= 4
+    counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
+    np.testing.assert_allclose(counts, expected, rtol=0.05, atol=1)
+    np.testing.assert_allclose(result.alphas[known], unit * usual.alphas[known], rtol=0.05)
+
+
+def test_inverted_traces_claim_nothing(small):
+    result, _ = answer(-small)
+    assert not result.details.scale_known.any()
+
+
+def test_what_single_precision_cannot_hold_is_refused(small):
+    with pytest.raises(ValueError, match=r"^traces: expected values up to 1e\+30, got"):
+        run_cadecon(1e300 * small, FS)
