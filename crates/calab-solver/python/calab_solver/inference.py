@@ -29,6 +29,10 @@ Array = NDArray[np.float64]
 #: How events are found that tell the amplitude of one spike: without the small ones beside large
 #: ones, which are what varies from transient to transient.
 COARSE: dict[str, Any] = {"ratio": 0.1, "rounds": 2, "sweeps": 1}
+#: Standard deviation of the logarithm of the amplitude below which the events are whole multiples
+#: of it beyond doubt. Then all of them count, for what the coarse search leaves out of bursts is no
+#: variation but spikes.
+BEYOND_DOUBT = 0.05
 #: Least amplitude of a spike that is kept, in amplitudes of one spike and in null levels.
 HALF_A_SPIKE = 0.5
 #: Rounds of placing spikes and fitting their amplitude to what they explain.
@@ -140,15 +144,23 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
     coarse = find_events(*given, **kernels.shared(), **COARSE)
     events = find_events(*given, **kernels.shared())
 
-    def scale(cell: int) -> EventScale | None:
-        null = coarse.null_level[cell]
-        return event_scale(coarse.amplitudes[cell], null) if null > 0 else None
+    def scale(cell: int) -> tuple[float, float, int, float]:
+        fine, rough = (_scale(found, cell) for found in (events, coarse))
+        if fine is None or rough is None:
+            return np.nan, np.nan, 0, coarse.null_level[cell]
+        sure = fine.sd < BEYOND_DOUBT
+        chosen, null = (fine, events.null_level) if sure else (rough, coarse.null_level)
+        return chosen.mean, chosen.sd, chosen.n_events, null[cell]
 
     with ThreadPoolExecutor(kernels.n_threads) as pool:
-        scales = list(pool.map(scale, range(len(traces))))
-    rows = [(s.mean, s.sd, s.n_events) if s else (np.nan, np.nan, 0) for s in scales]
-    mean, sd, count = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return Amplitudes(events, coarse.null_level, mean, sd, count.astype(np.int64))
+        rows = list(pool.map(scale, range(len(traces))))
+    mean, sd, count, null = np.array(rows, dtype=np.float64).reshape(-1, 4).T
+    return Amplitudes(events, null, mean, sd, count.astype(np.int64))
+
+
+def _scale(events: Events, cell: int) -> EventScale | None:
+    null = events.null_level[cell]
+    return event_scale(events.amplitudes[cell], null) if null > 0 else None
 
 
 @dataclass(frozen=True, eq=False)

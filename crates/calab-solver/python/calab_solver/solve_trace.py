@@ -169,8 +169,8 @@ def solve_trace(
               + n\, \|h\|^2 \alpha\,(2\theta - \alpha)
 
     by adding, removing and moving them on a grid of `upsample_factor` bins per frame, with
-    :math:`\theta` the least amplitude of a spike; :math:`\alpha` follows what they explain. Only recorded samples are data, so the factor changes where a spike
-    may lie, not how many there are.
+    :math:`\theta` the least amplitude of a spike; :math:`\alpha` follows what they explain. Only
+    recorded samples are data, so the factor changes where a spike may lie, not how many there are.
 
     Parameters
     ----------
