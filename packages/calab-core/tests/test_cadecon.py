@@ -4,10 +4,10 @@ Recordings are small, so tolerances are wide; the benchmark measures finely.
 """
 
 import _thread
-import itertools
 import json
 import threading
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -275,7 +275,7 @@ def test_progress_is_reported_by_phase(small):
     for phase in phases:
         done = [(n, total) for name, n, total, _ in calls if name == phase]
         assert done[0][0] == 0
-        assert all(a[0] < b[0] for a, b in itertools.pairwise(done))
+        assert all(a[0] < b[0] for a, b in pairwise(done))
         assert len({total for _, total in done}) == 1
         assert done[-1][0] <= done[-1][1]
     assert calls[-1][:3] == ("spikes", 6, 6)

@@ -13,6 +13,7 @@ from .kernel import build_kernel, compute_lipschitz, compute_upsample_factor
 from .noise import noise_level
 from .scale import EventScale, event_scale
 from .simulate import SimulatedCells, simulate_cells
+from .solve_trace import SolveTraceDetails, SolveTraceResult, solve_trace
 from .spikes import PlacedSpikes, place_spikes
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "KernelScores",
     "PlacedSpikes",
     "SimulatedCells",
+    "SolveTraceDetails",
+    "SolveTraceResult",
     "bandpass_filter",
     "build_kernel",
     "compute_lipschitz",
@@ -39,5 +42,6 @@ __all__ = [
     "rolling_baseline",
     "score_kernels",
     "simulate_cells",
+    "solve_trace",
     "tau_to_ar2",
 ]

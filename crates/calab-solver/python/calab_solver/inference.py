@@ -15,10 +15,24 @@ from .events import Events, find_events
 from .scale import EventScale, event_scale
 from .spikes import PlacedSpikes, place_spikes
 
-__all__ = ["Amplitudes", "Kernels", "Spikes", "infer_spikes", "measure_amplitudes"]
+__all__ = [
+    "Amplitudes",
+    "Kernels",
+    "Spikes",
+    "frame_counts",
+    "infer_spikes",
+    "measure_amplitudes",
+]
 
 Array = NDArray[np.float64]
 
+#: How events are found that tell the amplitude of one spike: without the small ones beside large
+#: ones, which are what varies from transient to transient.
+COARSE: dict[str, Any] = {"ratio": 0.1, "rounds": 2, "sweeps": 1}
+#: Standard deviation of the logarithm of the amplitude below which the events are whole multiples
+#: of it beyond doubt. Then all of them count, for what the coarse search leaves out of bursts is no
+#: variation but spikes.
+BEYOND_DOUBT = 0.05
 #: Least amplitude of a spike that is kept, in amplitudes of one spike and in null levels.
 HALF_A_SPIKE = 0.5
 #: Rounds of placing spikes and fitting their amplitude to what they explain.
@@ -81,7 +95,9 @@ class Amplitudes:
     Attributes
     ----------
     events : Events
-        Events of free amplitude.
+        Events of free amplitude, where the search for spikes starts.
+    null_level : numpy.ndarray, shape (n_cells,)
+        Amplitude that events reach where there are no spikes; NaN where nothing was recorded.
     log_alpha, log_sd : numpy.ndarray, shape (n_cells,)
         Posterior mean and standard deviation of the natural logarithm of the amplitude; NaN where
         nothing was recorded.
@@ -90,6 +106,7 @@ class Amplitudes:
     """
 
     events: Events
+    null_level: Array
     log_alpha: Array
     log_sd: Array
     n_events: NDArray[np.int64]
@@ -98,7 +115,7 @@ class Amplitudes:
     def known(self) -> NDArray[np.bool_]:
         """Whether the events determine the amplitude of one spike."""
         with np.errstate(invalid="ignore"):
-            large = self.log_alpha >= np.log(KNOWN_NULLS * self.events.null_level)
+            large = self.log_alpha >= np.log(KNOWN_NULLS * self.null_level)
         return (self.n_events >= KNOWN_EVENTS) & large & (self.log_sd <= KNOWN_SD)
 
 
@@ -123,19 +140,27 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
     ValueError, TypeError, KeyboardInterrupt
         As `calab_solver.find_events`.
     """
-    events = find_events(
-        traces, kernels.fs, noise, kernels.tau_rise, kernels.tau_decay, **kernels.shared()
-    )
+    given = (traces, kernels.fs, noise, kernels.tau_rise, kernels.tau_decay)
+    coarse = find_events(*given, **kernels.shared(), **COARSE)
+    events = find_events(*given, **kernels.shared())
 
-    def scale(cell: int) -> EventScale | None:
-        null = events.null_level[cell]
-        return event_scale(events.amplitudes[cell], null) if null > 0 else None
+    def scale(cell: int) -> tuple[float, float, int, float]:
+        fine, rough = (_scale(found, cell) for found in (events, coarse))
+        if fine is None or rough is None:
+            return np.nan, np.nan, 0, coarse.null_level[cell]
+        sure = fine.sd < BEYOND_DOUBT
+        chosen, null = (fine, events.null_level) if sure else (rough, coarse.null_level)
+        return chosen.mean, chosen.sd, chosen.n_events, null[cell]
 
     with ThreadPoolExecutor(kernels.n_threads) as pool:
-        scales = list(pool.map(scale, range(len(traces))))
-    rows = [(s.mean, s.sd, s.n_events) if s else (np.nan, np.nan, 0) for s in scales]
-    mean, sd, count = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    return Amplitudes(events, mean, sd, count.astype(np.int64))
+        rows = list(pool.map(scale, range(len(traces))))
+    mean, sd, count, null = np.array(rows, dtype=np.float64).reshape(-1, 4).T
+    return Amplitudes(events, null, mean, sd, count.astype(np.int64))
+
+
+def _scale(events: Events, cell: int) -> EventScale | None:
+    null = events.null_level[cell]
+    return event_scale(events.amplitudes[cell], null) if null > 0 else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,7 +234,7 @@ def infer_spikes(
     ValueError, TypeError, KeyboardInterrupt
         As `calab_solver.place_spikes` and `calab_solver.deconvolve`.
     """
-    null = amplitudes.events.null_level
+    null = amplitudes.null_level
     alphas = np.where(np.isfinite(log_alpha), np.exp(log_alpha), np.nan)
     # A trace without noise or events has no scale; any will do, for there is nothing to place.
     alphas = np.where(np.isfinite(null) & ~(alphas > 0), 1.0, alphas)
@@ -229,7 +254,7 @@ def infer_spikes(
         alphas = np.where(np.isfinite(fitted), fitted, alphas)
     else:
         placed = _place(traces, kernels, alphas, thetas(alphas), start)
-    counts = _counts(placed, traces.shape, kernels.upsample_factor)
+    counts = frame_counts(placed, traces.shape, kernels.upsample_factor)
     relaxed, iterations, certified = _relax(traces, kernels, lam, max_iters, tol, progress)
     with np.errstate(invalid="ignore", divide="ignore"):
         graded = relaxed / alphas[:, None]
@@ -258,9 +283,24 @@ def _least_squares(traces: Array, fit: NDArray[np.float32]) -> Array:
     return np.clip(factors, 0.5, 2.0)
 
 
-def _counts(
+def frame_counts(
     placed: PlacedSpikes, shape: tuple[int, ...], upsample_factor: int
 ) -> NDArray[np.float32]:
+    """Count spikes by the frame whose sample is nearest.
+
+    Parameters
+    ----------
+    placed : PlacedSpikes
+        Spikes on the fine grid.
+    shape : tuple of int
+        Cells x frames.
+    upsample_factor : int
+        Bins per frame.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_cells, n_frames), float32
+    """
     counts = np.zeros(shape, dtype=np.float32)
     for row, bins in zip(counts, placed.bins, strict=True):
         frames = np.minimum((bins + upsample_factor // 2) // upsample_factor, shape[1] - 1)

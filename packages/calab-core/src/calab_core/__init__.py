@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from calab_solver import (
     BiexpFitResult,
+    SolveTraceDetails,
+    SolveTraceResult,
     bandpass_filter,
     build_kernel,
     compute_lipschitz,
@@ -16,6 +18,7 @@ from calab_solver import (
     estimate_kernel,
     fit_biexponential,
     noise_level,
+    solve_trace,
     tau_to_ar2,
 )
 
@@ -36,6 +39,8 @@ __all__ = [
     "DeconvolutionDetails",
     "DeconvolutionResult",
     "Quality",
+    "SolveTraceDetails",
+    "SolveTraceResult",
     "bandpass_filter",
     "build_kernel",
     "compute_lipschitz",
@@ -48,6 +53,7 @@ __all__ = [
     "run_cadecon",
     "run_deconvolution",
     "run_deconvolution_full",
+    "solve_trace",
     "tau_to_ar2",
 ]
 

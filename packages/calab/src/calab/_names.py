@@ -11,9 +11,10 @@ _NAMES = {
     "calab.report": "write_report",
     "calab_core": """
         BiexpFitResult CaDeconDetails CaDeconResult CadeconSettings DeconConfig DeconvolutionDetails
-        DeconvolutionResult Quality bandpass_filter build_kernel compute_lipschitz
-        compute_upsample_factor dff estimate_kernel fit_biexponential noise_level quality
-        run_cadecon run_deconvolution run_deconvolution_full tau_to_ar2
+        DeconvolutionResult Quality SolveTraceDetails SolveTraceResult
+        bandpass_filter build_kernel compute_lipschitz compute_upsample_factor dff estimate_kernel
+        fit_biexponential noise_level quality run_cadecon run_deconvolution run_deconvolution_full
+        solve_trace tau_to_ar2
     """,
     "calab_io": """
         deconvolve_from_export load_export_params load_tuning_data read_csv read_npy read_traces

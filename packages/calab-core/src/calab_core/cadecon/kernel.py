@@ -20,6 +20,9 @@ SEED_RISES = np.array([0.003, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.4])
 SEED_DECAYS = np.array([0.1, 0.15, 0.22, 0.33, 0.5, 0.75, 1.1, 1.7, 2.5])
 #: Bounds of the search in seconds, and the least ratio of decay to rise.
 RISES, DECAYS, LEAST_RATIO = (0.001, 2.0), (0.02, 10.0), 1.2
+#: Farthest from where it began that a search goes, in log seconds. Under a kernel far too short
+#: every frame is an event, which explains anything.
+FARTHEST = 0.9
 #: First step of the refinement in log seconds, and how it shrinks where the best is inside.
 FIRST_STEP, SHRINK = 0.3, 0.55
 
@@ -54,11 +57,14 @@ class Step:
         Step of the next iteration in log seconds.
     objective : float
         Of the kernel, as scored in the iteration that found it.
+    origin : Kernel, optional
+        Where the search began; the kernel by default.
     """
 
     kernel: Kernel
     size: float = FIRST_STEP
     objective: float = math.inf
+    origin: Kernel | None = None
 
 
 def sample(kernel: Kernel, times: Array) -> Array:
@@ -111,12 +117,13 @@ def refine(step: Step, score: Score) -> Step:
     -------
     Step
     """
-    centre = step.kernel.logs
+    centre, origin = step.kernel.logs, step.origin or step.kernel
     offsets = np.array([(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1)], dtype=np.float64)
-    kernels = _bounded(centre + step.size * offsets)
+    kernels = _bounded(centre + step.size * offsets, origin.logs)
     objectives = score(kernels)
     best = int(np.argmin(objectives))
-    target = _bounded((centre + step.size * _vertex(offsets, objectives, offsets[best]))[None])
+    vertex = _vertex(offsets, objectives, offsets[best])
+    target = _bounded((centre + step.size * vertex)[None], origin.logs)
     extra = float(score(target)[0])
     inside = (offsets[best] == 0).all()
     if extra < objectives[best]:
@@ -124,10 +131,11 @@ def refine(step: Step, score: Score) -> Step:
     else:
         found, objective = kernels[best], float(objectives[best])
     size = step.size * (SHRINK if inside or extra < objectives[best] else 1.0)
-    return Step(Kernel.from_logs(found), size, objective)
+    return Step(Kernel.from_logs(found), size, objective, origin)
 
 
-def _bounded(logs: Array) -> Array:
+def _bounded(logs: Array, origin: Array) -> Array:
+    logs = np.clip(logs, origin - FARTHEST, origin + FARTHEST)
     rise = np.clip(logs[:, 0], *np.log(RISES))
     decay = np.clip(logs[:, 1], *np.log(DECAYS))
     return np.stack([np.minimum(rise, decay - math.log(LEAST_RATIO)), decay], axis=1)

@@ -89,8 +89,8 @@ def run_cadecon(
     Raises
     ------
     ValueError
-        For a setting out of range, a sample beyond 1e30, a NaN with ``on_nan="raise"``, or traces
-        with neither one nor two axes.
+        For a setting out of range, an infinite sample or one beyond 1e30, a NaN with
+        ``on_nan="raise"``, or traces with neither one nor two axes.
     TypeError
         For traces or settings of the wrong kind.
     KeyboardInterrupt

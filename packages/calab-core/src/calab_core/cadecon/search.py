@@ -23,10 +23,10 @@ SHRINKAGE_EVENTS = 20.0
 #: Iterations at least, in each of which the foot of the traces follows the kernel.
 SETTLING = 5
 #: Steps of the search for a cell's own kernel.
-CELL_STEPS = 6
+CELL_STEPS = 4
 #: Bins per frame while kernels are compared, and how events are found then.
 SEARCH_BINS = 4
-SEARCH_RULES: dict[str, Any] = {"rounds": 8, "sweeps": 1, "level": True}
+SEARCH_RULES: dict[str, Any] = {"rounds": 8, "sweeps": 3, "level": True}
 
 Report = Callable[[str, int, int], None]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._auto import Auto, Dff, KernelPer, Report, Seed, auto_outputs, run_auto, shown
 from ._errors import BadInput, complain, user_input
 from ._input import Recording, read_recording
 from ._options import File, Force, Fs, Json, SkipRows, Transpose
@@ -65,6 +66,11 @@ def deconvolve(
     tol: Tol = None,
     n_threads: Threads = None,
     dtype: Dtype = None,
+    auto: Auto = False,
+    kernel_per: KernelPer = None,
+    seed: Seed = None,
+    report: Report = None,
+    dff: Dff = False,
     transpose: Transpose = False,
     skip_rows: SkipRows = 0,
     force: Force = False,
@@ -72,8 +78,33 @@ def deconvolve(
 ) -> None:
     """Infer the activity behind the traces in FILE.
 
-    The kernel comes from an export of CaTune (--params) or from --tau-rise and --tau-decay.
+    The kernel comes from an export of CaTune (--params), from --tau-rise and --tau-decay, or from
+    the traces themselves (--auto, which also finds spikes).
     """
+    if auto:
+        own = {"kernel": kernel_per, "seed": seed, "on_nan": on_nan, "n_threads": n_threads}
+        own["segments"] = parse_segments(segments)
+        given = {"--params": params, "--tau-rise": tau_rise, "--tau-decay": tau_decay, "--lam": lam}
+        given |= {"--method": method, "--conv-mode": conv_mode, "--constraint": constraint}
+        given |= {"--baseline-mode": baseline_mode, "--max-iters": max_iters, "--tol": tol}
+        given |= {"--dtype": dtype, "--full": full or None}
+        _refuse(given, "--auto finds these itself: leave out")
+        outputs = auto_outputs(output, report)
+        claim_outputs(outputs, force=force, source=file)
+        found = run_auto(
+            file,
+            read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs),
+            outputs,
+            {name: value for name, value in own.items() if value is not None},
+            report=report,
+            dff=dff,
+            force=force,
+            quiet=json,
+        )
+        print_json(found) if json else print_pairs(shown(found))
+        return
+    only = {"--kernel": kernel_per, "--seed": seed, "--report": report, "--dff": dff or None}
+    _refuse(only, "give --auto with")
     kernel = {"--tau-rise": tau_rise, "--tau-decay": tau_decay, "--fs": fs, "--lam": lam}
     _check_source(params, kernel)
     target = _target(output, full)
@@ -103,6 +134,12 @@ def deconvolve(
     open_cells = summary["cells"] - summary["converged"]
     if open_cells:
         complain(f"warning: {open_cells} of {summary['cells']} cells have no certificate")
+
+
+def _refuse(given: dict[str, Any], why: str) -> None:
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise BadInput(f"{why} {', '.join(names)}")
 
 
 def _check_source(params: Path | None, kernel: dict[str, Any]) -> None:

@@ -1,0 +1,208 @@
+"""Spikes of one trace: their number, amplitude and time, whatever the grid; edges; bad input."""
+
+import numpy as np
+import pytest
+from calab_solver import SolveTraceResult, simulate_cells, solve_trace
+
+FS = 30.0
+
+
+def transient(t, rise, decay):
+    """The kernel over continuous time, 1 at its peak."""
+    summit = rise * decay / (decay - rise) * np.log(decay / rise)
+    peak = np.exp(-summit / decay) - np.exp(-summit / rise)
+    since = np.maximum(t, 0.0)
+    return (np.exp(-since / decay) - np.exp(-since / rise)) / peak
+
+
+def trace_of(times, n_frames, rise=0.1, decay=0.6, amplitude=2.0, noise=0.05, seed=3):
+    frames = np.arange(n_frames) / FS
+    clean = sum((transient(frames - t, rise, decay) for t in times), np.zeros(n_frames))
+    white = np.random.default_rng(seed).standard_normal(n_frames)
+    return 3.0 + amplitude * clean + noise * white
+
+
+def isolated(aligned, each=1):
+    within = 0.0 if aligned else np.random.default_rng(5).random(11)
+    return np.repeat((100 + 110 * np.arange(11) + within) / FS, each)
+
+
+def as_bytes(result):
+    details = result.details
+    arrays = (result.s_counts, details.rate, details.spike_times, details.reconvolution)
+    return result[1:], [array.tobytes() for array in arrays]
+
+
+@pytest.mark.installed
+@pytest.mark.parametrize("noise_constrained", [False, True])
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+@pytest.mark.parametrize(("rise", "decay"), [(0.1, 0.6), (0.02, 0.4)])
+def test_isolated_spikes_keep_number_and_amplitude(rise, decay, noise, aligned, noise_constrained):
+    trace = trace_of(isolated(aligned), 1500, rise, decay, noise=noise)
+    alphas = []
+    for u in (1, 2, 5, 10, 20):
+        result = solve_trace(
+            trace, rise, decay, FS, upsample_factor=u, noise_constrained=noise_constrained
+        )
+        # Ten per cent of eleven is one spike.
+        assert abs(result.s_counts.sum() - 11) <= 1
+        assert result.alpha == pytest.approx(2.0, rel=0.1)
+        assert result.details.scale_known
+        alphas.append(result.alpha)
+    assert max(alphas) < 1.1 * min(alphas)
+
+
+@pytest.mark.parametrize("u", [1, 2, 5, 10, 20])
+def test_several_spikes_in_a_frame_are_counted(u):
+    times = isolated(aligned=True)
+    each = np.array([1, 2, 3, 1, 1, 2, 1, 1, 3, 1, 1])
+    result = solve_trace(trace_of(np.repeat(times, each), 1500), 0.1, 0.6, FS, upsample_factor=u)
+    near = [result.s_counts[100 + 110 * k - 3 : 100 + 110 * k + 4].sum() for k in range(11)]
+    assert near == each.tolist()
+
+
+def test_spike_times_have_no_bias():
+    rng = np.random.default_rng(8)
+    times = np.sort(rng.uniform(2.0, 290.0, 290))
+    trace = trace_of(times, 9000, amplitude=1.0, noise=0.125)
+    found = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=10).details.spike_times
+    nearest = times[np.abs(found[:, None] - times).argmin(axis=1)]
+    errors = (found - nearest)[np.abs(found - nearest) < 0.1] * FS
+    assert errors.size > 200
+    assert abs(errors.mean()) < 0.1
+
+
+@pytest.mark.parametrize("noise_constrained", [False, True])
+@pytest.mark.parametrize(
+    "activity",
+    [
+        {"p_spike_when_silent": 1 / 300},
+        {
+            "p_silent_to_active": 0.005,
+            "p_active_to_silent": 0.3,
+            "p_spike_when_active": 0.5,
+            "p_spike_when_silent": 0.002,
+        },
+    ],
+)
+def test_totals_of_bursts_are_right(activity, noise_constrained):
+    cells = simulate_cells(8, 4000, FS, tau_rise=0.1, tau_decay=0.6, snr=1e9, **activity)
+    noise = np.random.default_rng(0).standard_normal(cells.traces.shape) / 8
+    ratios = []
+    for clean, white, spikes in zip(cells.clean_calcium, noise, cells.spikes, strict=True):
+        result = solve_trace(
+            clean + white, 0.1, 0.6, FS, upsample_factor=10, noise_constrained=noise_constrained
+        )
+        ratios.append(result.s_counts.sum() / spikes.sum())
+    assert abs(np.median(ratios) - 1) < 0.15
+
+
+@pytest.mark.installed
+def test_units_and_threads_change_nothing():
+    trace = trace_of(isolated(aligned=False, each=2), 1500)
+    one = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=10, n_threads=1)
+    more = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=10, n_threads=3)
+    assert as_bytes(more) == as_bytes(one)
+    large = solve_trace(1000.0 * trace, 0.1, 0.6, FS, upsample_factor=10)
+    assert large.s_counts.tolist() == one.s_counts.tolist()
+    # The baseline is rounded to single precision.
+    assert large.alpha == pytest.approx(1000 * one.alpha, rel=1e-4)
+
+
+def test_tuple_and_details():
+    trace = trace_of(isolated(aligned=True), 1500)
+    result = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=4)
+    counts, alpha, baseline, threshold, pve, iterations, converged = result
+    assert (counts.dtype, counts.shape) == (np.float32, (1500,))
+    assert baseline == pytest.approx(3.0, abs=0.05)
+    assert threshold == pytest.approx(0.5)
+    assert pve > 0.95
+    assert iterations > 0
+    assert converged
+    details = result.details
+    assert np.std(details.reconvolution - trace) < 0.06
+    assert details.spike_times.size == counts.sum()
+    assert details.rate.dtype == details.removed_baseline.dtype == np.float32
+    assert 0 < details.alpha_sd < alpha
+    assert result._replace(alpha=1.0).details is details
+    assert not hasattr(SolveTraceResult(*result), "details")
+
+
+@pytest.mark.parametrize(("high", "low"), [(True, False), (False, True), (True, True)])
+def test_filters_leave_the_reconvolution_in_the_frame_of_the_input(high, low):
+    times = isolated(aligned=True)
+    trace = trace_of(times, 1500, noise=0.02)
+    result = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=2, hp_enabled=high, lp_enabled=low)
+    assert abs(result.s_counts.sum() - 11) <= 1
+    assert np.std(result.details.reconvolution - trace) < 0.2 * trace.std()
+
+
+def test_a_warm_start_makes_nothing_worse():
+    trace = trace_of(isolated(aligned=False, each=2), 1500, noise=0.2)
+    cold = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=5)
+    again = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=5, warm_counts=cold.s_counts)
+    assert as_bytes(again) == as_bytes(cold)
+    wrong = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=5, warm_counts=np.ones(3))
+    assert as_bytes(wrong) == as_bytes(cold)
+    bad = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=5, warm_counts=np.ones(1500))
+    assert bad.pve >= cold.pve - 0.01
+    assert bad.s_counts.sum() == pytest.approx(cold.s_counts.sum(), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("trace", "baseline"),
+    [
+        (np.zeros(500), 0.0),
+        (np.full(500, 7.5), 7.5),
+        (np.full(500, np.nan), np.nan),
+        (np.empty(0), 0.0),
+        (np.array([2.0]), 2.0),
+        (np.array([2.0, 2.0, 2.0]), 2.0),
+    ],
+)
+def test_where_nothing_happens_there_are_no_spikes(trace, baseline):
+    result = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=3)
+    assert result.s_counts.tolist() == [0.0] * trace.size
+    assert (result.alpha, result.threshold, result.pve) == (0.0, 0.0, 0.0)
+    np.testing.assert_allclose(result.baseline, baseline)
+    assert result.converged
+    assert not result.details.scale_known
+    assert not result.details.rate.any()
+
+
+def test_one_event_has_no_known_scale():
+    result = solve_trace(trace_of([10.0], 900), 0.1, 0.6, FS, upsample_factor=10)
+    assert 1 <= result.s_counts.sum() <= 3
+    assert not result.details.scale_known
+
+
+def test_gaps_are_masked():
+    trace = trace_of(isolated(aligned=True), 1500)
+    trace[300:310] = trace[600::9] = np.nan
+    result = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=2)
+    assert result.s_counts.sum() == 11
+    assert not result.details.rate[np.isnan(trace)].any()
+    assert np.isfinite(result.details.reconvolution).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"trace": np.zeros((2, 50))}, r"trace: expected shape \(n_frames,\), got \(2, 50\)"),
+        ({"trace": [0.0, np.inf]}, "trace: .*frame 1"),
+        ({"upsample_factor": 0}, "upsample_factor: expected at least 1, got 0"),
+        ({"upsample_factor": 2**24}, "upsample_factor: expected at most"),
+        ({"fs": 0.0}, "fs: "),
+        ({"tau_rise": 0.0}, "tau_rise"),
+        ({"tau_rise": 0.7}, "tau_rise"),
+        ({"lambda_": -1.0}, "lambda_: "),
+        ({"lambda_": np.nan}, "lambda_: "),
+        ({"tol": -1.0}, "tol: "),
+        ({"warm_counts": -np.ones(50)}, "warm_counts: "),
+    ],
+)
+def test_bad_input_is_one_clear_error(changed, message):
+    given = {"trace": np.zeros(50), "tau_rise": 0.1, "tau_decay": 0.6, "fs": FS} | changed
+    with pytest.raises(ValueError, match=message):
+        solve_trace(**given)
