@@ -283,7 +283,7 @@ def _refitted(
         for column, part in zip(
             columns, (some.fit, some.pve, some.sweeps, some.converged), strict=True
         ):
-            column[moving] = part  # type: ignore[index]
+            column[moving] = part
         for cell, found in zip(moving, some.bins, strict=True):
             bins[cell] = found
     return PlacedSpikes(tuple(bins), *columns), alphas
