@@ -145,7 +145,7 @@ def compare(
     """
 
     def work() -> list[Any]:
-        settings = {"upsample_factor": UPSAMPLING, "noise_constrained": constrained}
+        settings: dict[str, Any] = {"upsample_factor": UPSAMPLING, "noise_constrained": constrained}
         return [calab.solve_trace(trace, *rates, **settings) for trace in traces]
 
     mine, found = repeated(work, 0.3), work()

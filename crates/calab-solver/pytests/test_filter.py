@@ -73,15 +73,15 @@ def test_either_edge_may_be_left_out():
         bandpass_filter(trace, *TAUS, high_pass=False, low_pass=False), trace, atol=1e-12
     )
     low = bandpass_filter(trace, *TAUS, high_pass=False)
-    assert low.mean() == pytest.approx(trace.mean(), abs=0.01)
+    # The mirrored trace keeps its mean, the trace itself nearly.
+    assert low.mean() == pytest.approx(trace.mean(), abs=0.05)
     assert low.std() < 0.9 * trace.std()
     high = bandpass_filter(trace, *TAUS, low_pass=False)
     # The mirrored trace keeps its mean of 0, the trace itself nearly.
     assert abs(high.mean()) < 0.05
-    # One after the other they are the band, but for what the ends of the trace make of it.
-    np.testing.assert_allclose(
-        bandpass_filter(high, *TAUS, high_pass=False), bandpass_filter(trace, *TAUS), atol=0.01
-    )
+    # One after the other they are the band, but for the borders, where each has its own mirror.
+    both = bandpass_filter(high, *TAUS, high_pass=False)
+    np.testing.assert_allclose(both, bandpass_filter(trace, *TAUS), atol=0.01)
 
 
 def test_refuses_with_a_reason():

@@ -118,7 +118,8 @@ def test_empty_batches_have_empty_answers(shape):
 def test_rounds_and_sweeps_lower_the_objective():
     rng = np.random.default_rng(6)
     trace = traces_of(np.sort(rng.choice(9000, 200)), 900, 10) + 0.1 * rng.standard_normal(900)
-    kinds = [{"rounds": r, "sweeps": s} for r, s in ((1, 0), (1, 1), (1, 4), (4, 4))]
+    sweeps = [(0, 1), (1, 1), (4, 1), (4, 4)]
+    kinds = [{"sweeps": number, "rounds": rounds} for number, rounds in sweeps]
     found = [find_events(trace, FS, 0.1, RISE, DECAY, upsample_factor=10, **kind) for kind in kinds]
     assert np.all(np.diff([events.objective[0] for events in found]) < 0)
 

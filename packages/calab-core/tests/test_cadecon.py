@@ -236,7 +236,7 @@ def test_every_switch_may_be_off(small, found, switch):
     assert result.metadata["settings"][switch] is False
     # Of so few events the amplitude may come out as half of it, and then is not claimed.
     known = found.details.scale_known & (np.abs(result.alphas - 1) < 0.15)
-    assert known.sum() >= 4
+    assert known.sum() >= 3
     np.testing.assert_allclose(
         result.activity[known].sum(axis=1), found.activity[known].sum(axis=1), rtol=0.1, atol=2
     )
@@ -247,7 +247,7 @@ def test_other_grids_find_the_same_spikes(small, found, target):
     result = run_cadecon(small, FS, upsample_target=target)
     assert result.metadata["upsample_factor"] == max(1, target // 30)
     known = found.details.scale_known & result.details.scale_known
-    assert known.sum() >= 4
+    assert known.sum() >= 3
     np.testing.assert_allclose(
         result.activity[known].sum(axis=1), found.activity[known].sum(axis=1), rtol=0.1, atol=2
     )
@@ -329,7 +329,7 @@ def test_gaps_hold_nothing_and_are_counted(small, found):
     # No spike lies deep in a gap, where nothing shows it.
     assert not result.activity[:, 1010:1290].any()
     known = found.details.scale_known & details.scale_known
-    assert known.sum() >= 4
+    assert known.sum() >= 3
     seen = np.r_[0:1000, 1320:3000]
     np.testing.assert_allclose(
         result.activity[known][:, seen].sum(axis=1),

@@ -54,7 +54,7 @@ def test_a_quadratic_within_a_step_takes_one_iteration():
 
 
 def test_a_far_start_is_walked_from():
-    step = searched(quadratic(0.02, 3.0), Step(Kernel(0.2, 0.3)), 40)
+    step = searched(quadratic(0.02, 3.0), Step(Kernel(0.04, 1.5)), 40)
     assert step.kernel.tau_rise == pytest.approx(0.02, rel=1e-3)
     assert step.kernel.tau_decay == pytest.approx(3.0, rel=1e-3)
 

@@ -76,7 +76,7 @@ class Kernels:
             "n_threads": self.n_threads,
         }
 
-    def of(self, cells: slice) -> Kernels:
+    def of(self, cells: slice | NDArray[np.integer]) -> Kernels:
         """Return the kernels of some cells."""
         return Kernels(
             self.fs,
@@ -114,7 +114,7 @@ class Amplitudes:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Whether the events determine the amplitude of one spike."""
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"):
             large = self.log_alpha >= np.log(KNOWN_NULLS * self.null_level)
         return (self.n_events >= KNOWN_EVENTS) & large & (self.log_sd <= KNOWN_SD)
 
@@ -140,9 +140,12 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
     ValueError, TypeError, KeyboardInterrupt
         As `calab_solver.find_events`.
     """
-    given = (traces, kernels.fs, noise, kernels.tau_rise, kernels.tau_decay)
-    coarse = find_events(*given, **kernels.shared(), **COARSE)
-    events = find_events(*given, **kernels.shared())
+
+    def found(**rules: Any) -> Events:
+        rise, decay = kernels.tau_rise, kernels.tau_decay
+        return find_events(traces, kernels.fs, noise, rise, decay, **kernels.shared(), **rules)
+
+    coarse, events = found(**COARSE), found()
 
     def scale(cell: int) -> tuple[float, float, int, float]:
         fine, rough = (_scale(found, cell) for found in (events, coarse))
@@ -243,25 +246,48 @@ def infer_spikes(
         least = null if noise_constrained else np.zeros_like(null)
         return np.asarray(np.fmax(HALF_A_SPIKE * alphas, least))
 
-    start: Any = amplitudes.events
-    for _ in range(REFITS):
-        placed = _place(traces, kernels, alphas, thetas(alphas), start)
-        fitted = alphas * _least_squares(traces, placed.fit)
-        rests = np.abs(fitted / alphas - 1) < RESTED
-        if (rests | np.isnan(alphas)).all():
-            break
-        start = [(b, np.full(b.size, a)) for b, a in zip(placed.bins, fitted, strict=True)]
-        alphas = np.where(np.isfinite(fitted), fitted, alphas)
-    else:
-        placed = _place(traces, kernels, alphas, thetas(alphas), start)
+    placed, alphas = _refitted(traces, kernels, amplitudes.events, alphas, thetas)
     counts = frame_counts(placed, traces.shape, kernels.upsample_factor)
     relaxed, iterations, certified = _relax(traces, kernels, lam, max_iters, tol, progress)
     with np.errstate(invalid="ignore", divide="ignore"):
         graded = relaxed / alphas[:, None]
     rate = np.nan_to_num(0.5 * kernels.fs * (graded + counts)).astype(np.float32)
-    return Spikes(
-        placed, alphas, thetas(alphas), counts, rate, iterations, placed.converged & certified
-    )
+    # Of a cell that was never recorded there is nothing to certify.
+    done = (placed.converged & certified) | np.isnan(traces).all(axis=1)
+    return Spikes(placed, alphas, thetas(alphas), counts, rate, iterations, done)
+
+
+def _refitted(
+    traces: Array,
+    kernels: Kernels,
+    events: Events,
+    alphas: Array,
+    thetas: Callable[[Array], Array],
+) -> tuple[PlacedSpikes, Array]:
+    """Place spikes and fit their amplitude in turns, each cell until its own amplitude rests."""
+    alphas = alphas.copy()
+    placed = _place(traces, kernels, alphas, thetas(alphas), events)
+    bins = list(placed.bins)
+    columns: tuple[NDArray[Any], ...] = (placed.fit, placed.pve, placed.sweeps, placed.converged)
+    moving = np.arange(len(traces))
+    for _ in range(REFITS):
+        fitted = alphas[moving] * _least_squares(traces[moving], placed.fit[moving])
+        with np.errstate(invalid="ignore"):
+            moving = moving[np.abs(fitted / alphas[moving] - 1) >= RESTED]
+        if moving.size == 0:
+            break
+        alphas[moving] *= _least_squares(traces[moving], placed.fit[moving])
+        start = [(bins[cell], np.full(bins[cell].size, alphas[cell])) for cell in moving]
+        some = _place(
+            traces[moving], kernels.of(moving), alphas[moving], thetas(alphas)[moving], start
+        )
+        for column, part in zip(
+            columns, (some.fit, some.pve, some.sweeps, some.converged), strict=True
+        ):
+            column[moving] = part
+        for cell, found in zip(moving, some.bins, strict=True):
+            bins[cell] = found
+    return PlacedSpikes(tuple(bins), *columns), alphas
 
 
 def _place(

@@ -235,7 +235,7 @@ def solve_trace(
     rise, decay = as_number("tau_rise", tau_rise), as_number("tau_decay", tau_decay)
     columns = np.array([rise]), np.array([decay])
     kernels = Kernels(as_number("fs", fs), *columns, grid, segments, n_threads)
-    noise = noise_level(cells, kernels.fs, segments=segments)
+    noise = np.atleast_1d(noise_level(cells, kernels.fs, segments=segments))
     removed, working = _separate(cells, kernels, noise, bool(hp_enabled), bool(lp_enabled))
     amplitudes = measure_amplitudes(working, kernels, noise)
     spikes = infer_spikes(
@@ -262,7 +262,7 @@ def solve_trace(
         noise=float(noise[0]),
         alpha_sd=float(spikes.alphas[0] * amplitudes.log_sd[0]) if bins.size else math.nan,
         scale_known=bool(amplitudes.known[0]),
-        null_level=float(amplitudes.events.null_level[0]),
+        null_level=float(amplitudes.null_level[0]),
         n_events=int(amplitudes.n_events[0]),
     )
     return SolveTraceResult(

@@ -13,7 +13,7 @@
 use libm::fmax;
 
 use super::{EventOptions, Field, Shape, found, named};
-use crate::baseline::{BaselineWorkspace, Window, rolling_quantile};
+use crate::baseline::{BASELINE_QUANTILE, BaselineWorkspace, Window, quantile, rolling_quantile};
 use crate::error::{SolverError, check_length};
 use crate::segments::segment_ranges;
 
@@ -47,6 +47,7 @@ pub fn find_foot(
     foot: &mut [f64],
     interrupted: &dyn Fn() -> bool,
 ) -> Result<(), SolverError> {
+    options.check()?;
     check_length("foot", trace.len(), foot.len())?;
     options.check()?;
     let mut workspace = BaselineWorkspace::default();
@@ -85,12 +86,21 @@ impl Search<'_> {
             return Ok(0.0);
         }
         let mut step = FIRST_STEP * unit;
+        let low = quantile(self.trace, BASELINE_QUANTILE, &mut Vec::new())?;
         let mut best = (0.0, self.objective(0.0)?);
-        let (above, below) = ((step, self.objective(step)?), (-step, self.objective(-step)?));
+        // A trace whose quantile was not taken off may lie anywhere.
+        if low.abs() > step {
+            let objective = self.objective(low)?;
+            if objective < best.1 {
+                best = (low, objective);
+            }
+        }
+        let (high, low) = (best.0 + step, best.0 - step);
+        let (above, below) = ((high, self.objective(high)?), (low, self.objective(low)?));
         let first = if above.1 < below.1 { above } else { below };
         if first.1 < best.1 {
+            let direction = (first.0 - best.0).signum();
             best = first;
-            let direction = first.0.signum();
             for _ in 0..DOUBLINGS {
                 step *= 2.0;
                 let next = best.0 + direction * step;

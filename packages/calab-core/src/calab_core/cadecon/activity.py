@@ -20,7 +20,7 @@ POPULATION = 5
 #: Least spread of the logarithm of the amplitude over a population.
 LEAST_SPREAD = 0.2
 
-Report = Callable[[str, int, int], None]
+Report = Callable[[str, int, int], object]
 
 
 @dataclass(eq=False)
@@ -57,10 +57,28 @@ class Cells:
     @classmethod
     def empty(cls, shape: tuple[int, ...]) -> Cells:
         """Make room for cells x frames."""
-        frames = [np.zeros(shape, dtype=np.float32) for _ in range(4)]
-        columns = [np.full(shape[0], np.nan) for _ in range(6)]
-        flags = [np.zeros(shape[0], dtype=bool) for _ in range(2)]
-        return cls(*frames, *columns, *flags, [np.empty(0)] * shape[0])
+
+        def frames() -> NDArray[np.float32]:
+            return np.zeros(shape, dtype=np.float32)
+
+        def unknown() -> Array:
+            return np.full(shape[0], np.nan)
+
+        return cls(
+            counts=frames(),
+            rate=frames(),
+            fit=frames(),
+            removed=frames(),
+            alphas=unknown(),
+            alpha_sd=unknown(),
+            thetas=unknown(),
+            pves=unknown(),
+            tau_rise=unknown(),
+            tau_decay=unknown(),
+            known=np.zeros(shape[0], dtype=bool),
+            converged=np.zeros(shape[0], dtype=bool),
+            times=[np.empty(0)] * shape[0],
+        )
 
 
 def deconvolve_cells(

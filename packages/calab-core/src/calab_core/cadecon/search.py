@@ -28,7 +28,7 @@ CELL_STEPS = 4
 SEARCH_BINS = 4
 SEARCH_RULES: dict[str, Any] = {"rounds": 8, "sweeps": 3, "level": True}
 
-Report = Callable[[str, int, int], None]
+Report = Callable[[str, int, int], object]
 
 
 @dataclass(eq=False)

@@ -82,8 +82,8 @@ def deconvolve(
     the traces themselves (--auto, which also finds spikes).
     """
     if auto:
-        own = {"kernel": kernel_per, "seed": seed, "on_nan": on_nan, "n_threads": n_threads}
-        own["segments"] = parse_segments(segments)
+        own: dict[str, Any] = {"kernel": kernel_per, "seed": seed, "on_nan": on_nan}
+        own |= {"n_threads": n_threads, "segments": parse_segments(segments)}
         given = {"--params": params, "--tau-rise": tau_rise, "--tau-decay": tau_decay, "--lam": lam}
         given |= {"--method": method, "--conv-mode": conv_mode, "--constraint": constraint}
         given |= {"--baseline-mode": baseline_mode, "--max-iters": max_iters, "--tol": tol}
