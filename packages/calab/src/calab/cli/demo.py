@@ -11,7 +11,7 @@ import typer
 from ._errors import complain, user_input
 from ._options import Force, Json
 from ._output import claim_outputs, print_json, print_pairs, progress_bar
-from .deconvolve import full_arrays
+from ._solved import full_arrays
 from .simulate import Preset, simulation_config, truth_arrays
 
 if TYPE_CHECKING:
