@@ -22,7 +22,7 @@ FILES = ["out_activity.npy", "out_rate.npy", "out_results.json", "out_spikes.npz
 def simulated() -> np.ndarray:
     """Four cells, 900 frames at 30 Hz, single spikes far above the noise, and one dead row."""
     spikes = {"model_type": "poisson", "rate_hz": 0.5}
-    config = presets.clean(num_cells=4, num_timepoints=900, fs_hz=30.0, spikes=spikes)
+    config = presets.clean(num_cells=4, num_timepoints=900, fs_hz=30.0, spike_model=spikes)
     traces = simulate(config).traces
     return np.vstack([traces, np.full((1, 900), 7.0)])
 
@@ -178,6 +178,7 @@ def test_recording_without_anything_is_said_aloud(calab_command: Command, folder
         (("rec.npy", "--report", "a.html"), "give --auto with --report"),
         (("rec.npy", "--auto", "--coverage", 2), "--coverage: "),
         (("rec.npy", "--auto", "--subsets", 0), "--subsets: "),
+        (("rec.npy", "--auto", "--subsets", 0, "--coverage", 2), "; --coverage: "),
         (("rec.npy", "--auto", "--fs", -1), "--fs: expected"),
         (("rec.npy", "--auto", "--n-threads", 0), "--n-threads: expected"),
         (("rec.npy", "--auto", "--kernel", "mine"), "'mine' is not one of"),
