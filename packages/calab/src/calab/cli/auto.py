@@ -17,7 +17,7 @@ from ._summary import shown, summarize, warn
 if TYPE_CHECKING:
     from calab_core import CaDeconResult, Quality
 
-__all__ = ["PHASES", "AutoFiles", "deconvolve_auto"]
+__all__ = ["PHASES", "AutoFiles", "deconvolve_auto", "spike_arrays"]
 
 #: What the bars call the phases of a run.
 PHASES = {"kernel": "finding the kernel", "amplitudes": "amplitudes", "spikes": "placing spikes"}
