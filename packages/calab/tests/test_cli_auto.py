@@ -133,6 +133,13 @@ def test_report_is_one_of_the_outputs_and_knows_the_unit(
     assert cells[0]["noise_dff"] > 0
 
 
+def test_existing_files_are_kept(refused: Refused, rec: Path) -> None:
+    Path("out_rate.npy").write_bytes(b"mine")
+    assert "out_rate.npy exists" in refused("deconvolve", rec, "--auto", "-o", "out.npy")
+    assert Path("out_rate.npy").read_bytes() == b"mine"
+    assert written() == ["out_rate.npy"]
+
+
 def test_names_begin_as_the_recording_does(calab_command: Command, rec: Path) -> None:
     assert calab_command("deconvolve", rec, "--auto").exit_code == 0
     assert Path("rec_activity.npy").exists()
@@ -158,6 +165,25 @@ def test_a_failing_report_leaves_nothing(
     assert result.exit_code == 2
     assert "no space left" in result.stderr
     assert written() == []
+
+
+def test_interruption_says_what_was_written(
+    calab_command: Command, rec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("calab.cli.auto.print_json", interrupt)
+        late = calab_command("deconvolve", rec, "--auto", "-o", "out", "--json")
+    assert late.exit_code == 0
+    assert late.stderr.splitlines()[0] == "calab: interrupted, but everything was written"
+    assert written() == FILES
+    monkeypatch.setattr("calab_core.run_cadecon", interrupt)
+    early = calab_command("deconvolve", rec, "--auto", "-o", "early")
+    assert early.exit_code == 130
+    assert early.stderr == "calab: interrupted: nothing was written\n"
+    assert written() == FILES
 
 
 def test_recording_without_anything_is_said_aloud(calab_command: Command, folder: Path) -> None:
