@@ -86,8 +86,7 @@ def test_ctrl_c_ends_with_130_and_nothing_written(recording: Path) -> None:
     endless = ("--method", "fista", "--tol", "1e-300", "--max-iters", "1000000000")
     kernel = ("--tau-rise", "0.1", "--tau-decay", "0.6", "--lam", "0.01")
     process, leader = start_on_terminal("deconvolve", str(recording), *kernel, *endless)
-    assert b"finding the kernel" in shown
-    assert b"placing spikes" in shown_until(leader, b"deconvolving")
+    assert b"deconvolving" in shown_until(leader, b"deconvolving")
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     shown = shown_until(leader)
