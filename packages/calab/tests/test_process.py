@@ -75,7 +75,8 @@ def test_terminal_shows_progress() -> None:
     shown = shown_until(leader)
     os.close(leader)
     assert process.wait(timeout=60) == 0
-    assert b"deconvolving" in shown
+    assert b"finding the kernel" in shown
+    assert b"placing spikes" in shown
     assert b"40/40" in shown
 
 

@@ -37,13 +37,14 @@ def draw_demo(demo: Demo) -> Figure:
     matplotlib.figure.Figure
         Not attached to any window.
     """
-    figure = Figure(figsize=(12, 7.5), layout="constrained")
+    figure = Figure(figsize=(12, 8.5), layout="constrained")
     cells, panels = figure.subfigures(1, 2, squeeze=False, width_ratios=(2.6, 1))[0]
     _draw_cells(cells, demo)
-    kernel, scores = panels.subplots(2, 1)
+    kernel, counts, scores = panels.subplots(3, 1)
     _draw_kernel(kernel, demo)
+    _draw_counts(counts, demo)
     _draw_scores(scores, demo)
-    for axes in (*cells.axes, kernel, scores):
+    for axes in (*cells.axes, kernel, counts, scores):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -60,7 +61,7 @@ def _draw_cells(panel: SubFigure, demo: Demo) -> None:
     grid[-1].set_xlabel("time in the window (s)")
     panel.align_ylabels()
     lines = [line for axes in grid[:2] for line in axes.get_legend_handles_labels()[0]]
-    panel.legend(handles=lines, loc="outside upper center", ncols=5, frameon=False)
+    panel.legend(handles=lines, loc="outside upper center", ncols=6, fontsize=9, frameon=False)
 
 
 def _draw_cell(above: Axes, below: Axes, demo: Demo, cell: int) -> None:
@@ -69,36 +70,65 @@ def _draw_cell(above: Axes, below: Axes, demo: Demo, cell: int) -> None:
     window = _busiest(spikes[0], round(_WINDOW_S * fs))
     time = np.arange(window.stop - window.start) / fs
     above.plot(time, demo.simulation.traces[cell, window], color=TRACE, lw=0.7, label="trace")
-    above.plot(time, demo.result.reconvolution[cell, window], color=FIT, lw=1.4, label="fit")
+    fit = demo.result.details.reconvolution[cell, window]
+    above.plot(time, fit, color=FIT, lw=1.4, label="fit")
     above.set_ylabel("ΔF (a.u.)")
-    score = demo.rate_correlation[cell]
-    above.set_title(f"cell {cell}: correlation {score:.2f}", loc="left", fontsize=10)
+    above.set_title(_verdict(demo, cell), loc="left", fontsize=10)
     true, inferred = _rates(demo, cell)
     below.fill_between(time, true[window], color=TRUE, alpha=0.35, lw=0, label="true spike rate")
-    below.plot(time, inferred[window], color=INFERRED, lw=1.4, label="inferred activity")
+    below.plot(time, inferred[window], color=INFERRED, lw=1.4, label="inferred rate")
+    top = 1.4 * max(true[window].max(), inferred[window].max(), 1e-9)
     frames = np.flatnonzero(spikes[0, window])
-    top = 1.25 * max(true[window].max(), inferred[window].max(), 1e-9)
-    below.vlines(frames / fs, 0.9 * top, top, color=TRUE, lw=0.8, label="true spikes")
+    below.vlines(frames / fs, 0.9 * top, top, color=TRUE, lw=0.9, label="true spikes")
+    found = demo.result.details.spike_times[cell] - window.start / fs
+    found = found[(found >= 0) & (found < len(time) / fs)]
+    below.vlines(found, 0.78 * top, 0.88 * top, color=INFERRED, lw=0.9, label="inferred spikes")
     below.set_xlim(0, len(time) / fs)
     below.set_ylim(0, top)
     below.set_ylabel("rate (1/s)")
 
 
+def _verdict(demo: Demo, cell: int) -> str:
+    text = f"cell {cell}: correlation {demo.rate_correlation[cell]:.2f}"
+    true, found = demo.spikes[cell].sum(), demo.result.activity[cell].sum()
+    if demo.result.details.scale_known[cell]:
+        return f"{text}, {found:.0f} spikes for {true:.0f}"
+    return f"{text}, amplitude of one spike unknown"
+
+
 def _rates(demo: Demo, cell: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    fs = demo.simulation.config.fs_hz
-    amplitude = demo.simulation.ground_truth[cell].alpha
-    rows = np.stack([demo.spikes[cell], demo.result.activity[cell] / amplitude])
-    true, inferred = fs * smooth(rows, SMOOTHING_S * fs)
+    # A rate without a scale is drawn at the true total: its shape is all that it claims.
+    fs, details = demo.simulation.config.fs_hz, demo.result.details
+    rows = np.stack([fs * demo.spikes[cell], details.rate[cell]]).astype(np.float64)
+    true, inferred = smooth(rows, SMOOTHING_S * fs)
+    if not details.scale_known[cell] and inferred.sum() > 0:
+        inferred *= true.sum() / inferred.sum()
     return true, inferred
 
 
 def _draw_kernel(axes: Axes, demo: Demo) -> None:
     time = np.arange(demo.kernel.size) / demo.simulation.config.fs_hz
-    axes.plot(time, demo.measured_kernel, "o", ms=3, color=TRUE, label="measured")
-    axes.plot(time, demo.kernel, color=FIT, lw=1.6, label="used")
-    axes.set_title("response to one spike", loc="left", fontsize=10)
+    found = demo.result.metadata
+    axes.plot(time, demo.measured_kernel, "o", ms=3, color=TRUE, label="measured by true spikes")
+    axes.plot(time, demo.kernel, color=FIT, lw=1.6, label="found in the traces")
+    title = f"one spike: rise {found['tau_rise']:.3g} s, decay {found['tau_decay']:.3g} s"
+    axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel("time after the spike (s)")
     axes.set_ylabel("amplitude (1 = peak)")
+    axes.legend(frameon=False)
+
+
+def _draw_counts(axes: Axes, demo: Demo) -> None:
+    true, found = demo.spikes.sum(axis=1), demo.result.activity.sum(axis=1)
+    known = demo.result.details.scale_known
+    largest = 1.05 * max(true.max(initial=0), found.max(initial=0), 1)
+    axes.plot([0, largest], [0, largest], color="black", lw=0.8, ls="--")
+    axes.plot(true[known], found[known], "o", ms=4, color=INFERRED, label="amplitude known")
+    if not known.all():
+        axes.plot(true[~known], found[~known], "x", ms=4, color=TRACE, label="unknown")
+    axes.set_title("spikes per cell", loc="left", fontsize=10)
+    axes.set_xlabel("true")
+    axes.set_ylabel("inferred")
     axes.legend(frameon=False)
 
 

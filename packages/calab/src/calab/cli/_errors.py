@@ -105,8 +105,12 @@ def complain(message: str) -> None:
 
 
 def _in_flags(message: str, flags: Mapping[str, str]) -> str:
-    name, colon, rest = message.partition(":")
-    return f"{flags.get(name, name)}{colon}{rest}"
+    """Name the options in place of the arguments; pydantic may complain of several."""
+    complaints = []
+    for complaint in message.split("; "):
+        name, colon, rest = complaint.partition(":")
+        complaints.append(f"{flags.get(name, name)}{colon}{rest}")
+    return "; ".join(complaints)
 
 
 def _describe(err: OSError) -> str:

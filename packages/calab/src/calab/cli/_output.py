@@ -9,15 +9,19 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ._errors import BadInput
 
-__all__ = ["claim_outputs", "print_json", "print_pairs", "progress_bar"]
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+__all__ = ["claim_outputs", "phase_bars", "print_json", "print_pairs", "progress_bar"]
 
 Progress = Callable[[int, int], None]
+PhaseProgress = Callable[[str, int, int], None]
 
 
 def claim_outputs(
@@ -83,18 +87,61 @@ def progress_bar(label: str, n_cells: int, *, quiet: bool) -> Iterator[Progress 
     callable or None
         To be called with (cells done, cells total); None where nothing is shown.
     """
-    if quiet or not (sys.stderr.isatty() and sys.stdout.isatty()):
+    if quiet or not _on_terminal():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=n_cells)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with _bars() as bars:
+        task = bars.add_task(label, total=n_cells)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
         # The solver reports now and then, and a short solve may end in between.
-        bar.update(task, completed=n_cells)
+        bars.update(task, completed=n_cells)
+
+
+@contextmanager
+def phase_bars(labels: Mapping[str, str], *, quiet: bool) -> Iterator[PhaseProgress | None]:
+    """Show how far each phase is, one bar below the other, on a terminal only.
+
+    Parameters
+    ----------
+    labels : mapping of str to str
+        What is being done in each phase.
+    quiet : bool
+        Show nothing even on a terminal.
+
+    Yields
+    ------
+    callable or None
+        To be called with (phase, done, total); None where nothing is shown.
+    """
+    if quiet or not _on_terminal():
+        yield None
+        return
+    with _bars() as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                # The search for the kernel may end before the most iterations that it may take.
+                for earlier in tasks.values():
+                    bars.update(earlier, completed=bars.tasks[earlier].total)
+                tasks[phase] = bars.add_task(labels.get(phase, phase), total=total)
+            bars.update(tasks[phase], completed=done, total=total)
+
+        yield report
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty() and sys.stdout.isatty()
+
+
+def _bars() -> Bars:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    label = TextColumn("{task.description}", markup=False)
+    columns = (label, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Bars(*columns, console=Console(stderr=True), transient=True)
 
 
 def print_json(document: Mapping[str, Any]) -> None:

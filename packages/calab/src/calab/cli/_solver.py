@@ -1,4 +1,4 @@
-"""Options of `calab deconvolve` that go to the solver."""
+"""Options of `calab deconvolve` that go to the solver; `--auto` takes those named common."""
 
 from __future__ import annotations
 
@@ -22,51 +22,64 @@ __all__ = [
     "TauRise",
     "Threads",
     "Tol",
+    "option",
     "parse_lam",
     "parse_segments",
 ]
 
 _KERNEL = "Kernel and sparsity, where there is no --params"
+_COMMON = "Recording and machine, with or without --auto"
 _SOLVER = "Solver (defaults as in calab.run_deconvolution)"
 
 
-def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+def option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    """Declare an option whose default is the library's.
+
+    Parameters
+    ----------
+    panel : str
+        Heading under which the help lists it.
+    text : str
+        Its help.
+    *names, **more
+        As for `typer.Option`.
+    """
     return typer.Option(*names, rich_help_panel=panel, help=text, show_default=False, **more)
 
 
 TauRise = Annotated[
-    float | None, _option(_KERNEL, "Rise time constant in seconds.", "--tau-rise", metavar="S")
+    float | None, option(_KERNEL, "Rise time constant in seconds.", "--tau-rise", metavar="S")
 ]
 TauDecay = Annotated[
-    float | None, _option(_KERNEL, "Decay time constant in seconds.", "--tau-decay", metavar="S")
+    float | None, option(_KERNEL, "Decay time constant in seconds.", "--tau-decay", metavar="S")
 ]
 Lam = Annotated[
     str | None,
-    _option(_KERNEL, "Sparsity weight: a number, or auto (default).", "--lam", metavar="LAM"),
+    option(_KERNEL, "Sparsity weight: a number, or auto (default).", "--lam", metavar="LAM"),
 ]
-Method = Annotated[Literal["exact", "fista"] | None, _option(_SOLVER, "Algorithm.", "--method")]
+Method = Annotated[Literal["exact", "fista"] | None, option(_SOLVER, "Algorithm.", "--method")]
 ConvMode = Annotated[
-    Literal["fft", "banded"] | None, _option(_SOLVER, "Convolution of fista.", "--conv-mode")
+    Literal["fft", "banded"] | None, option(_SOLVER, "Convolution of fista.", "--conv-mode")
 ]
 Constraint = Annotated[
-    Literal["nonneg", "box01"] | None, _option(_SOLVER, "On the activity.", "--constraint")
+    Literal["nonneg", "box01"] | None, option(_SOLVER, "On the activity.", "--constraint")
 ]
 BaselineMode = Annotated[
     Literal["causal", "centered", "constant", "none"] | None,
-    _option(_SOLVER, "How the baseline is found.", "--baseline-mode"),
+    option(_SOLVER, "How the baseline is found.", "--baseline-mode"),
 ]
 OnNan = Annotated[
-    Literal["mask", "raise"] | None, _option(_SOLVER, "On missing samples.", "--on-nan")
+    Literal["mask", "raise"] | None, option(_COMMON, "On missing samples.", "--on-nan")
 ]
 Segments = Annotated[
     str | None,
-    _option(_SOLVER, "First frames of joined sessions: 0,9000,18000.", "--segments", metavar="N,N"),
+    option(_COMMON, "First frames of joined sessions: 0,9000,18000.", "--segments", metavar="N,N"),
 ]
-MaxIters = Annotated[int | None, _option(_SOLVER, "Iteration limit.", "--max-iters", metavar="N")]
-Tol = Annotated[float | None, _option(_SOLVER, "Relative duality gap.", "--tol", metavar="TOL")]
-Threads = Annotated[int | None, _option(_SOLVER, "Number of threads.", "--n-threads", metavar="N")]
+MaxIters = Annotated[int | None, option(_SOLVER, "Iteration limit.", "--max-iters", metavar="N")]
+Tol = Annotated[float | None, option(_SOLVER, "Relative duality gap.", "--tol", metavar="TOL")]
+Threads = Annotated[int | None, option(_COMMON, "Number of threads.", "--n-threads", metavar="N")]
 Dtype = Annotated[
-    Literal["float64", "float32"] | None, _option(_SOLVER, "Of the result.", "--dtype")
+    Literal["float64", "float32"] | None, option(_SOLVER, "Of the result.", "--dtype")
 ]
 
 

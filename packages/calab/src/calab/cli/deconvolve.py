@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._auto import Auto, Dff, KernelPer, Report, Seed, auto_outputs, run_auto, shown
+from ._cadecon import (
+    FLAGS,
+    AspectRatio,
+    Auto,
+    ConvergenceTol,
+    Coverage,
+    Dff,
+    KernelOf,
+    MaxIterations,
+    NoHighPass,
+    NoLowPass,
+    NoNoiseConstraint,
+    Patience,
+    Report,
+    Seed,
+    Subsets,
+    UpsampleTarget,
+)
 from ._errors import BadInput, complain, user_input
 from ._input import Recording, read_recording
 from ._options import File, Force, Fs, Json, SkipRows, Transpose
 from ._output import claim_outputs, print_json, print_pairs, progress_bar
+from ._solved import full_arrays, shown, summarize
 from ._solver import (
     BaselineMode,
     Constraint,
@@ -32,6 +49,7 @@ from ._solver import (
     parse_lam,
     parse_segments,
 )
+from .auto import AutoFiles, deconvolve_auto
 
 if TYPE_CHECKING:
     from calab_core import DeconvolutionResult
@@ -43,12 +61,19 @@ _KERNEL_FLAGS = {"tau_r": "--tau-rise", "tau_d": "--tau-decay", "fs": "--fs", "l
 
 def deconvolve(
     file: File,
+    auto: Auto = False,
     params: Annotated[
         Path | None, typer.Option("--params", "-p", metavar="JSON", help="An export of CaTune.")
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the result goes.")] = Path(
-        "activity.npy"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Where the result goes (activity.npy); with --auto, what its names begin with "
+            "(as FILE does).",
+        ),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Write .npz: also baseline, fit and certificate.")
     ] = False,
@@ -66,11 +91,20 @@ def deconvolve(
     tol: Tol = None,
     n_threads: Threads = None,
     dtype: Dtype = None,
-    auto: Auto = False,
-    kernel_per: KernelPer = None,
-    seed: Seed = None,
     report: Report = None,
     dff: Dff = False,
+    kernel_of: KernelOf = None,
+    upsample_target: UpsampleTarget = None,
+    no_hp_filter: NoHighPass = False,
+    no_lp_filter: NoLowPass = False,
+    no_noise_constraint: NoNoiseConstraint = False,
+    max_iterations: MaxIterations = None,
+    convergence_tol: ConvergenceTol = None,
+    patience: Patience = None,
+    subsets: Subsets = None,
+    coverage: Coverage = None,
+    aspect_ratio: AspectRatio = None,
+    seed: Seed = None,
     transpose: Transpose = False,
     skip_rows: SkipRows = 0,
     force: Force = False,
@@ -78,66 +112,76 @@ def deconvolve(
 ) -> None:
     """Infer the activity behind the traces in FILE.
 
-    The kernel comes from an export of CaTune (--params), from --tau-rise and --tau-decay, or from
-    the traces themselves (--auto, which also finds spikes).
+    The kernel comes from the traces themselves (--auto, which also counts spikes), from an export
+    of CaTune (--params), or from --tau-rise and --tau-decay.
     """
-    if auto:
-        own: dict[str, Any] = {"kernel": kernel_per, "seed": seed, "on_nan": on_nan}
-        own |= {"n_threads": n_threads, "segments": parse_segments(segments)}
-        given = {"--params": params, "--tau-rise": tau_rise, "--tau-decay": tau_decay, "--lam": lam}
-        given |= {"--method": method, "--conv-mode": conv_mode, "--constraint": constraint}
-        given |= {"--baseline-mode": baseline_mode, "--max-iters": max_iters, "--tol": tol}
-        given |= {"--dtype": dtype, "--full": full or None}
-        _refuse(given, "--auto finds these itself: leave out")
-        outputs = auto_outputs(output, report)
-        claim_outputs(outputs, force=force, source=file)
-        found = run_auto(
-            file,
-            read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs),
-            outputs,
-            {name: value for name, value in own.items() if value is not None},
-            report=report,
-            dff=dff,
-            force=force,
-            quiet=json,
-        )
-        print_json(found) if json else print_pairs(shown(found))
-        return
-    only = {"--kernel": kernel_per, "--seed": seed, "--report": report, "--dff": dff or None}
-    _refuse(only, "give --auto with")
-    kernel = {"--tau-rise": tau_rise, "--tau-decay": tau_decay, "--fs": fs, "--lam": lam}
-    _check_source(params, kernel)
-    target = _target(output, full)
-    claim_outputs([target], force=force, source=file)
-    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs)
     options = {
+        "on_nan": on_nan,
+        "segments": parse_segments(segments),
+        "n_threads": n_threads,
+    }
+    automatic = {
+        "kernel": kernel_of,
+        "upsample_target": upsample_target,
+        "hp_filter_enabled": False if no_hp_filter else None,
+        "lp_filter_enabled": False if no_lp_filter else None,
+        "noise_constrained": False if no_noise_constraint else None,
+        "max_iterations": max_iterations,
+        "convergence_tol": convergence_tol,
+        "patience": patience,
+        "num_subsets": subsets,
+        "target_coverage": coverage,
+        "aspect_ratio": aspect_ratio,
+        "seed": seed,
+    }
+    given = {
         "method": method,
         "conv_mode": conv_mode,
         "constraint": constraint,
         "baseline_mode": baseline_mode,
-        "on_nan": on_nan,
-        "segments": parse_segments(segments),
         "max_iters": max_iters,
         "tol": tol,
-        "n_threads": n_threads,
         "dtype": dtype,
     }
-    options = {name: value for name, value in options.items() if value is not None}
+    kernel = {"--tau-rise": tau_rise, "--tau-decay": tau_decay, "--fs": fs, "--lam": lam}
+    if auto:
+        told = {"--params": params, **kernel, "--fs": None, **_named(given)}
+        _refuse("--auto finds all by itself: leave out", {**told, "--full": full or None})
+        files = AutoFiles(file, output or Path(file.stem), report)
+        reading: dict[str, Any] = {"fs": fs, "transpose": transpose, "skip_rows": skip_rows}
+        chosen = _present(options | automatic)
+        deconvolve_auto(files, chosen, dff=dff, **reading, force=force, json=json)
+        return
+    only = {"--report": report, "--dff": dff or None}
+    _refuse("give --auto with", {**only, **{FLAGS[k]: v for k, v in automatic.items()}})
+    _check_source(params, kernel)
+    target = _target(output or Path("activity.npy"), full)
+    claim_outputs([target], force=force, source=file)
+    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs)
+    options = _present(options | given)
     result, settings, seconds = _solve(recording, params, kernel, options, quiet=json)
     with user_input():
         _write(target, result, settings, full)
-    summary = _summary(result, settings, seconds, target)
+    summary = summarize(result, settings, seconds, target)
     if json:
         print_json(summary)
     else:
-        print_pairs(_shown(summary))
+        print_pairs(shown(summary))
     open_cells = summary["cells"] - summary["converged"]
     if open_cells:
         complain(f"warning: {open_cells} of {summary['cells']} cells have no certificate")
 
 
-def _refuse(given: dict[str, Any], why: str) -> None:
-    names = [name for name, value in given.items() if value is not None]
+def _present(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _named(options: dict[str, Any]) -> dict[str, Any]:
+    return {f"--{name.replace('_', '-')}": value for name, value in options.items()}
+
+
+def _refuse(why: str, options: dict[str, Any]) -> None:
+    names = _present(options)
     if names:
         raise BadInput(f"{why} {', '.join(names)}")
 
@@ -147,7 +191,9 @@ def _check_source(params: Path | None, kernel: dict[str, Any]) -> None:
     if params is not None and given:
         raise BadInput(f"give either --params or {', '.join(given)}, not both")
     if params is None and (kernel["--tau-rise"] is None or kernel["--tau-decay"] is None):
-        raise BadInput("give --params JSON, or both --tau-rise and --tau-decay in seconds")
+        raise BadInput(
+            "give --params JSON, or both --tau-rise and --tau-decay in seconds, or --auto"
+        )
 
 
 def _target(output: Path, full: bool) -> Path:
@@ -223,63 +269,3 @@ def _write(target: Path, result: DeconvolutionResult, settings: dict[str, Any], 
             np.savez(draft, **full_arrays(result), **settings)
         else:
             np.save(draft, result.activity, allow_pickle=False)
-
-
-def full_arrays(result: DeconvolutionResult) -> dict[str, Any]:
-    """Name every array of a result, for an `.npz` file.
-
-    Parameters
-    ----------
-    result : DeconvolutionResult
-        Of any number of cells.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        The documented fields and those of `result.details`.
-    """
-    import numpy as np
-
-    found = {field.name: getattr(result.details, field.name) for field in fields(result.details)}
-    found |= dict(zip(result._fields, result, strict=True))
-    arrays = {name: np.asarray(value) for name, value in found.items()}
-    # None becomes an array of objects, which could only be read back by unpickling.
-    return {name: array for name, array in arrays.items() if array.dtype != object}
-
-
-def _summary(
-    result: DeconvolutionResult, settings: dict[str, Any], seconds: float, target: Path
-) -> dict[str, Any]:
-    import numpy as np
-
-    from calab._score import largest_relative_gap
-
-    n_cells, n_frames = result.activity.shape
-    missing = np.asarray(result.details.masked_fraction)
-    return {
-        "cells": n_cells,
-        "frames": n_frames,
-        "fs_hz": settings["fs"],
-        "tau_rise_s": settings["tau_rise"],
-        "tau_decay_s": settings["tau_decay"],
-        "lam": settings["lambda_"],
-        "converged": int(np.count_nonzero(result.converged)),
-        "largest_relative_gap": largest_relative_gap(result.details),
-        "missing_share": float(missing.mean()) if n_cells else 0.0,
-        "seconds": seconds,
-        "output": str(target),
-    }
-
-
-def _shown(summary: dict[str, Any]) -> dict[str, str]:
-    s = summary
-    return {
-        "recording": f"{s['cells']} cells x {s['frames']} frames at {s['fs_hz']:g} Hz, "
-        f"{s['missing_share']:.1%} missing",
-        "kernel": f"tau_rise {s['tau_rise_s']:g} s, tau_decay {s['tau_decay_s']:g} s",
-        "sparsity weight": str(s["lam"]),
-        "converged": f"{s['converged']} of {s['cells']} cells, relative gap at most "
-        f"{s['largest_relative_gap']:.1e}",
-        "time": f"{s['seconds']:.3f} s",
-        "written to": s["output"],
-    }

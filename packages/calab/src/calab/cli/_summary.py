@@ -1,0 +1,156 @@
+"""What is said of an automated deconvolution."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ._errors import complain
+
+if TYPE_CHECKING:
+    from calab_core import CaDeconResult, Quality
+
+__all__ = ["result_arrays", "shown", "summarize", "warn"]
+
+
+def result_arrays(result: CaDeconResult) -> dict[str, Any]:
+    """Name the arrays of a result, for an `.npz` file.
+
+    Parameters
+    ----------
+    result : CaDeconResult
+        With its details.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The documented arrays and those of `result.details` that have a number or a row per cell.
+    """
+    import numpy as np
+
+    found = {**vars(result.details), **result._asdict()}
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, np.ndarray) and value.dtype != object
+    }
+
+
+def summarize(result: CaDeconResult, judged: Quality) -> dict[str, Any]:
+    """Gather what is worth knowing of a run.
+
+    Parameters
+    ----------
+    result : CaDeconResult
+        With its details.
+    judged : Quality
+        Of it.
+
+    Returns
+    -------
+    dict of str to object
+        Ready for JSON.
+    """
+    import numpy as np
+
+    details, metadata = result.details, result.metadata
+    n_cells, n_frames = result.activity.shape
+    known = details.scale_known
+    return {
+        "cells": n_cells,
+        "frames": n_frames,
+        "fs_hz": result.fs,
+        "missing_share": float(details.masked_fraction.mean()) if n_cells else 0.0,
+        "tau_rise_s": metadata["tau_rise"],
+        "tau_decay_s": metadata["tau_decay"],
+        "kernel_mode": metadata["kernel_mode"],
+        "iterations": metadata["num_iterations"],
+        "converged": metadata["converged"],
+        "scale_known": int(np.count_nonzero(known)),
+        "spikes": float(result.activity[known].sum(dtype=np.float64)),
+        "spikes_per_s": _median(judged.event_rate[known]),
+        "alpha_median": _median(result.alphas[known]),
+        "noise_median": _median(details.noise),
+        "noise_dff_median": _median(judged.noise_dff),
+        "snr_median": _median(judged.snr),
+        "pve_median": _median(result.pves),
+        "excluded": {
+            str(details.cell_ids[cell]): reason for cell, reason in details.excluded.items()
+        },
+        "flags": dict(Counter(flag for flags in judged.flags for flag in flags).most_common()),
+    }
+
+
+def shown(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Put a summary into words.
+
+    Parameters
+    ----------
+    summary : mapping
+        As `summarize` makes it, with `seconds`.
+
+    Returns
+    -------
+    dict of str to str
+        For a table.
+    """
+    s = summary
+    search = "came to rest" if s["converged"] else "did not come to rest"
+    whose = "median of the cells" if s["kernel_mode"] == "per_cell" else "shared"
+    noise = f", noise {s['noise_dff_median']:.3g} %/sqrt(Hz)" if _is(s["noise_dff_median"]) else ""
+    return {
+        "recording": f"{s['cells']} cells x {s['frames']} frames at {s['fs_hz']:g} Hz, "
+        f"{s['missing_share']:.1%} missing",
+        "kernel": f"tau_rise {s['tau_rise_s']:.3g} s, tau_decay {s['tau_decay_s']:.3g} s, {whose}; "
+        f"search {search} ({s['iterations']} entries)",
+        "scale known": f"{s['scale_known']} of {s['cells']} cells"
+        + (f", one spike {s['snr_median']:.3g} times the noise" if s["scale_known"] else "")
+        + noise,
+        "activity": f"{s['spikes']:.0f} spikes, median {s['spikes_per_s']:.3g}/s"
+        if s["scale_known"]
+        else "in an arbitrary unit",
+        "variance explained": f"median {s['pve_median']:.3f}" if _is(s["pve_median"]) else "none",
+        "excluded": _reasons(s["excluded"]),
+        "flags": ", ".join(f"{name} {count}" for name, count in s["flags"].items()) or "none",
+        "time": f"{s['seconds']:.3f} s",
+    }
+
+
+def _reasons(excluded: Mapping[str, str]) -> str:
+    """Group cells by their reason; long lists of cells are cut."""
+    cells: dict[str, list[str]] = {}
+    for cell, reason in excluded.items():
+        cells.setdefault(reason, []).append(cell)
+    lines = [
+        f"{', '.join(ids[:6])}{', ...' if len(ids) > 6 else ''}: {reason}"
+        for reason, ids in cells.items()
+    ]
+    more = [f"and {len(lines) - 6} more reasons, in the results"] if len(lines) > 6 else []
+    return "\n".join(lines[:6] + more) or "none"
+
+
+def warn(summary: Mapping[str, Any]) -> None:
+    """Say on stderr what makes a result doubtful as a whole.
+
+    Parameters
+    ----------
+    summary : mapping
+        As `summarize` makes it.
+    """
+    if summary["cells"] and len(summary["excluded"]) == summary["cells"]:
+        complain("warning: no cell holds anything to deconvolve")
+    elif not summary["scale_known"]:
+        complain("warning: one spike's amplitude is known for no cell: counts mean little")
+    elif not summary["converged"]:
+        complain("warning: the search for the kernel did not come to rest: see --max-iterations")
+
+
+def _median(values: Any) -> float:
+    import numpy as np
+
+    return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
+
+
+def _is(value: float) -> bool:
+    return value == value

@@ -1,0 +1,174 @@
+"""`calab deconvolve --auto`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ._cadecon import FLAGS
+from ._errors import BadInput, complain, user_input
+from ._input import Recording, read_recording
+from ._output import claim_outputs, finite, phase_bars, print_json, print_pairs
+from ._summary import shown, summarize, warn
+
+if TYPE_CHECKING:
+    from calab_core import CaDeconResult, Quality
+
+__all__ = ["PHASES", "AutoFiles", "deconvolve_auto", "spike_arrays"]
+
+#: What the bars call the phases of a run.
+PHASES = {"kernel": "finding the kernel", "amplitudes": "amplitudes", "spikes": "placing spikes"}
+
+
+class AutoFiles(NamedTuple):
+    """What is read and written.
+
+    Attributes
+    ----------
+    source : Path
+        The recording.
+    stem : Path
+        Beginning of the names of the outputs; a suffix `.npy` or `.npz` is taken off.
+    report : Path or None
+        The page with figures.
+    """
+
+    source: Path
+    stem: Path
+    report: Path | None
+
+    def outputs(self) -> list[Path]:
+        """Return the outputs in the order in which they are written."""
+        names = ("activity.npy", "rate.npy", "spikes.npz", "results.json")
+        stem = self.stem.with_suffix("") if self.stem.suffix in {".npy", ".npz"} else self.stem
+        outputs = [stem.with_name(f"{stem.name}_{name}") for name in names]
+        return outputs if self.report is None else [*outputs, self.report]
+
+
+def deconvolve_auto(
+    files: AutoFiles,
+    options: Mapping[str, Any],
+    *,
+    dff: bool,
+    fs: float | None,
+    transpose: bool,
+    skip_rows: int,
+    force: bool,
+    json: bool,
+) -> None:
+    """Run the automated deconvolution on a file, write what it finds, and print a summary.
+
+    Parameters
+    ----------
+    files : AutoFiles
+        Input and outputs.
+    options : mapping
+        Arguments of `run_cadecon` that were given.
+    dff : bool
+        The recording is dF/F as a fraction.
+    fs : float, optional
+        Sampling rate in Hz, where no sidecar says it.
+    transpose, skip_rows, force, json
+        As the command takes them.
+
+    Raises
+    ------
+    BadInput
+        If the recording or an option cannot be used, or an output cannot be written.
+    """
+    _claim(files, force=force)
+    recording = read_recording(files.source, transpose=transpose, skip_rows=skip_rows, fs=fs)
+    if recording.fs is None:
+        raise BadInput("give the sampling rate with --fs HZ")
+    result, seconds = _run(recording, recording.fs, options, quiet=json)
+    from calab_core import quality
+
+    judged = quality(result, recording.traces, units="dff" if dff else None)
+    summary = summarize(result, judged)
+    summary |= {"seconds": seconds, "output": list(map(str, files.outputs()))}
+    with user_input():
+        _write(files, recording, result, judged)
+    try:
+        if json:
+            print_json(summary)
+        else:
+            print_pairs({**shown(summary), "written to": "\n".join(summary["output"])})
+        warn(summary)
+    except KeyboardInterrupt:
+        # What an interruption is otherwise said to leave, nothing, would not be true.
+        complain("interrupted, but everything was written")
+
+
+def _claim(files: AutoFiles, *, force: bool) -> None:
+    outputs = files.outputs()
+    if len({output.absolute() for output in outputs}) < len(outputs):
+        raise BadInput(f"{files.report}: the report needs a name of its own")
+    if files.report is not None and find_spec("matplotlib") is None:
+        raise BadInput("--report needs matplotlib: install calab with its extra 'plot'")
+    claim_outputs(outputs, force=force, source=files.source)
+
+
+def _run(
+    recording: Recording, fs: float, options: Mapping[str, Any], *, quiet: bool
+) -> tuple[CaDeconResult, float]:
+    with user_input(FLAGS), phase_bars(PHASES, quiet=quiet) as progress:
+        from calab_core import run_cadecon
+
+        start = time.perf_counter()
+        result = run_cadecon(recording.traces, fs, progress=progress, **options)
+        return result, time.perf_counter() - start
+
+
+def _write(files: AutoFiles, recording: Recording, result: CaDeconResult, judged: Quality) -> None:
+    import json
+
+    import numpy as np
+    from calab_io.atomic import atomic_paths
+
+    with atomic_paths(files.outputs()) as drafts:
+        np.save(drafts[0], result.activity, allow_pickle=False)
+        np.save(drafts[1], result.details.rate, allow_pickle=False)
+        np.savez(drafts[2], **spike_arrays(result))
+        document = {"source": files.source.name, **result.metadata, "cells": _cells(result, judged)}
+        text = json.dumps(finite(document), indent=1, allow_nan=False)
+        drafts[3].write_text(text + "\n", encoding="utf-8")
+        for draft in drafts[4:]:
+            from calab import write_report
+
+            title = f"CaLab: {files.source.name}"
+            write_report(result, recording.traces, draft, quality=judged, title=title)
+
+
+def spike_arrays(result: CaDeconResult) -> dict[str, Any]:
+    """Name the spike times of every cell, for an `.npz` file.
+
+    Parameters
+    ----------
+    result : CaDeconResult
+        With its details.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Seconds, under `cell_` and the cell's id.
+    """
+    ids = result.details.cell_ids.tolist()
+    return {f"cell_{i}": t for i, t in zip(ids, result.details.spike_times, strict=True)}
+
+
+def _cells(result: CaDeconResult, judged: Quality) -> list[dict[str, Any]]:
+    details = result.details
+    rows = judged.table()
+    for cell, row in enumerate(rows):
+        row |= {
+            "excluded": details.excluded.get(cell),
+            "scale_known": bool(details.scale_known[cell]),
+            "units": str(details.units[cell]),
+            "baseline": float(result.baselines[cell]),
+            "tau_rise": float(details.tau_rise[cell]),
+            "tau_decay": float(details.tau_decay[cell]),
+        }
+    return rows
