@@ -230,6 +230,15 @@ def test_arguments_win_over_the_configuration(small):
         run_cadecon(small, FS, config={"seed": 7})
 
 
+@pytest.mark.xfail(
+    reason="Known defect: of 20 to 38 spikes a cell, the coarse events tell the amplitude of some "
+    "cells wrongly (as a half or a third, flagged unknown); all events tell it of five in six.",
+    strict=True,
+)
+def test_a_few_dozen_spikes_tell_the_amplitude(found):
+    assert found.details.scale_known.sum() >= 5
+
+
 @pytest.mark.parametrize("switch", ["hp_filter_enabled", "lp_filter_enabled", "noise_constrained"])
 def test_every_switch_may_be_off(small, found, switch):
     result = run_cadecon(small, FS, max_iterations=3, **{switch: False})
@@ -247,7 +256,7 @@ def test_other_grids_find_the_same_spikes(small, found, target):
     result = run_cadecon(small, FS, upsample_target=target)
     assert result.metadata["upsample_factor"] == max(1, target // 30)
     known = found.details.scale_known & result.details.scale_known
-    assert known.sum() >= 3
+    assert known.sum() >= 4
     np.testing.assert_allclose(
         result.activity[known].sum(axis=1), found.activity[known].sum(axis=1), rtol=0.1, atol=2
     )
@@ -329,7 +338,7 @@ def test_gaps_hold_nothing_and_are_counted(small, found):
     # No spike lies deep in a gap, where nothing shows it.
     assert not result.activity[:, 1010:1290].any()
     known = found.details.scale_known & details.scale_known
-    assert known.sum() >= 3
+    assert known.sum() >= 4
     seen = np.r_[0:1000, 1320:3000]
     np.testing.assert_allclose(
         result.activity[known][:, seen].sum(axis=1),

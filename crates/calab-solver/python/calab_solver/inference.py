@@ -32,7 +32,7 @@ COARSE: dict[str, Any] = {"ratio": 0.1, "rounds": 2, "sweeps": 1}
 #: Standard deviation of the logarithm of the amplitude below which the events are whole multiples
 #: of it beyond doubt. Then all of them count, for what the coarse search leaves out of bursts is no
 #: variation but spikes.
-BEYOND_DOUBT = 0.05
+BEYOND_DOUBT = 0.08
 #: Least amplitude of a spike that is kept, in amplitudes of one spike and in null levels.
 HALF_A_SPIKE = 0.5
 #: Rounds of placing spikes and fitting their amplitude to what they explain.
