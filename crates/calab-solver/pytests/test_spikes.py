@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from calab_solver import event_scale, find_events, noise_level, place_spikes, score_kernels
+from calab_solver.inference import COMB, EVIDENT
 
 FS, RISE, DECAY = 30.0, 0.05, 0.4
 
@@ -198,13 +199,27 @@ def test_scale_of_whole_numbers():
     assert abs(scale.mean) < 0.1
     assert scale.sd < 0.1
     difference = scale.log_posterior - scale.log_likelihood
-    prior = -0.5 * ((scale.log_alpha - np.log(0.2) - 1.0) / 0.7) ** 2
-    below = scale.log_alpha <= np.log(0.2) + 1.0
-    np.testing.assert_allclose(difference[below], prior[below], atol=1e-9)
+    prior = -0.5 * ((scale.log_alpha - np.log(0.2) - 1.1) / 0.7) ** 2
+    below = scale.log_alpha <= np.log(0.2) + 1.1
+    shift = difference[below] - prior[below]
+    np.testing.assert_allclose(shift, shift[0], atol=1e-9)
+    assert np.isclose(np.exp(difference).sum(), 1.0)
     # Above its mean the prior falls no faster than a straight line.
-    assert np.all(difference[~below] >= prior[~below] - 1e-9)
+    assert np.all(difference[~below] >= prior[~below] + shift[0] - 1e-9)
     assert np.all(np.diff(difference[~below]) < 0)
     np.testing.assert_allclose(np.diff(difference[-20:], n=2), 0, atol=1e-9)
+
+
+def test_odds_tell_whole_numbers_from_any():
+    rng = np.random.default_rng(4)
+    counts = rng.geometric(0.6, 80)
+    whole = counts + 0.05 * rng.standard_normal(80)
+    # As many, as large and as wide, but of no unit.
+    smooth = np.exp(rng.normal(np.log(counts).mean(), np.log(counts).std(), 80))
+    assert event_scale(whole, 0.1, **COMB).log_odds > EVIDENT + 5
+    assert event_scale(smooth, 0.1, **COMB).log_odds < EVIDENT - 5
+    # Without events nothing speaks for either.
+    assert event_scale([], 0.1, **COMB).log_odds == pytest.approx(0, abs=1e-9)
 
 
 def test_a_few_events_of_any_size_do_not_move_the_scale():

@@ -88,6 +88,7 @@ def event_scale(
     *,
     threshold: float,
     variations: list[float],
+    outliers: list[float],
     weight_strength: float,
     weight_mean: float,
     prior_mean: float,

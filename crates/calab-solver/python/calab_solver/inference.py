@@ -33,13 +33,16 @@ COARSE: dict[str, Any] = {"ratio": 0.1, "rounds": 2, "sweeps": 1}
 COMB: dict[str, Any] = {
     "threshold": 3.5,
     "variations": (0.05, 0.1),
-    "weight_strength": 15.0,
+    "outliers": (0.02, 0.2, 0.4),
+    "weight_strength": 5.0,
     "weight_mean": 0.5,
     "prior_mean": 1.0,
 }
 #: Logarithm of the odds from which such multiples are evident, and largest standard deviation of
 #: the amplitude's logarithm then. Only an evident amplitude is known.
-EVIDENT, SURE = 5.5, 0.15
+EVIDENT, SURE = 7.0, 0.15
+#: The same two from which they are the better guess.
+LIKELY, FAIRLY_SURE = 1.0, 0.3
 #: Standard deviation of the logarithm of an amplitude that is not evident, beyond what its events
 #: say: their distribution then depends on how spikes come in bursts. From recordings with known
 #: spikes (docs/benchmarks.md).
@@ -177,9 +180,9 @@ def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, i
     best, null = max(combs, key=lambda comb: comb[0].log_odds)
     if best.log_odds >= EVIDENT and best.sd <= SURE:
         return best.mean, best.sd, best.n_events, null, True
-    rough = _scale(coarse, cell)
-    sd = float(np.hypot(rough.sd, UNEVIDENT_SD))
-    return rough.mean, sd, rough.n_events, coarse.null_level[cell], False
+    if best.log_odds < LIKELY or best.sd > FAIRLY_SURE:
+        best, null = _scale(coarse, cell), coarse.null_level[cell]
+    return best.mean, float(np.hypot(best.sd, UNEVIDENT_SD)), best.n_events, null, False
 
 
 def _scale(events: Events, cell: int, **options: Any) -> EventScale:

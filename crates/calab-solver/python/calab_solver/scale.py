@@ -49,6 +49,7 @@ def event_scale(
     *,
     threshold: float = 4.0,
     variations: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.4),
+    outliers: Sequence[float] = (0.02,),
     weight_strength: float = 10.0,
     weight_mean: float = 0.45,
     prior_mean: float = 1.1,
@@ -59,8 +60,8 @@ def event_scale(
     .. math:: a \sim \sum_{n \ge 1} (1 - w) w^{n-1}\,
               \mathcal N\bigl(n\alpha,\ s^2 + n (v\alpha)^2 + (0.1\, n\alpha)^2\bigr)
 
-    cut off below the threshold, with :math:`s` the null level over 1.6; one event in fifty may hold
-    any number of spikes. The weight :math:`w`, with
+    cut off below the threshold, with :math:`s` the null level over 1.6; a share of the events may
+    hold any number of spikes. The weight :math:`w`, with
     a beta-like prior, and the variation :math:`v` are averaged over grids; the prior of
     :math:`\log(\alpha/\text{null level})` is normal.
 
@@ -74,6 +75,8 @@ def event_scale(
         Least amplitude of an event that counts, in null levels.
     variations : sequence of float
         Coefficients of variation from spike to spike.
+    outliers : sequence of float
+        Shares of the events that hold any number of spikes; averaged over.
     weight_strength, weight_mean : float
         Strength and mean of the prior of the weight.
     prior_mean, prior_sd : float
@@ -99,6 +102,7 @@ def event_scale(
             as_number("null_level", null_level),
             threshold=as_number("threshold", threshold),
             variations=[as_number("variations", variation) for variation in variations],
+            outliers=[as_number("outliers", share) for share in outliers],
             weight_strength=as_number("weight_strength", weight_strength),
             weight_mean=as_number("weight_mean", weight_mean),
             prior_mean=as_number("prior_mean", prior_mean),

@@ -169,7 +169,7 @@ pub(super) fn score_kernels<'py>(
 }
 
 #[pyfunction]
-#[pyo3(signature = (amplitudes, null_level, *, threshold, variations, weight_strength, weight_mean, prior_mean, prior_sd))]
+#[pyo3(signature = (amplitudes, null_level, *, threshold, variations, outliers, weight_strength, weight_mean, prior_mean, prior_sd))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword-only options, gathered at once into one struct"
@@ -180,6 +180,7 @@ pub(super) fn event_scale<'py>(
     null_level: f64,
     threshold: f64,
     variations: Vec<f64>,
+    outliers: Vec<f64>,
     weight_strength: f64,
     weight_mean: f64,
     prior_mean: f64,
@@ -188,6 +189,7 @@ pub(super) fn event_scale<'py>(
     let options = ScaleOptions {
         threshold,
         variations,
+        outliers,
         weight_strength,
         weight_mean,
         prior_mean,

@@ -32,8 +32,8 @@ pub struct ScaleOptions {
     pub most_spikes: usize,
     /// Least and largest weight `w`, and how many.
     pub weights: (f64, f64, usize),
-    /// Share of the events that hold any number of spikes, such as bursts.
-    pub outliers: f64,
+    /// Shares of the events that hold any number of spikes, such as bursts; averaged over.
+    pub outliers: Vec<f64>,
     /// Strength of the prior of `w`.
     pub weight_strength: f64,
     /// Mean of the prior of `w`.
@@ -59,7 +59,7 @@ impl Default for ScaleOptions {
             common_variation: 0.1,
             most_spikes: 40,
             weights: (0.05, 0.95, 10),
-            outliers: 0.02,
+            outliers: vec![0.02],
             weight_strength: 10.0,
             weight_mean: 0.45,
             prior_mean: 1.1,
@@ -89,6 +89,10 @@ impl ScaleOptions {
         if self.variations.is_empty() || self.variations.iter().any(|cv| cv.is_nan() || *cv < 0.0) {
             let got = format!("{:?}", self.variations);
             return Err(SolverError::parameter("variations", "numbers of at least 0", &got));
+        }
+        if self.outliers.is_empty() || self.outliers.iter().any(|o| !(0.0..1.0).contains(o)) {
+            let got = format!("{:?}", self.outliers);
+            return Err(SolverError::parameter("outliers", "shares from 0 to below 1", &got));
         }
         if self.most_spikes == 0 || self.most_events == 0 {
             return Err(SolverError::parameter("most_spikes", "at least 1", &0));
@@ -203,9 +207,10 @@ fn log_likelihood(
 ) -> f64 {
     let of = |&variation: &f64| {
         let parts = parts(events.last().copied(), alpha, variation, options);
-        let fits = mixtures(events, &parts, weights, options.outliers);
-        let logs = fits.iter().zip(weights).map(|(fit, (_, log_prior))| share * fit + log_prior);
-        log_sum(&logs.collect::<Vec<_>>())
+        let fits = mixtures(events, &parts, weights, &options.outliers);
+        let priors = weights.iter().cycle().map(|(_, log_prior)| log_prior);
+        let logs = fits.iter().zip(priors).map(|(fit, log_prior)| share * fit + log_prior);
+        log_sum(&logs.collect::<Vec<_>>()) - log(options.outliers.len() as f64)
     };
     log_mean(&options.variations.iter().map(of).collect::<Vec<_>>())
 }
@@ -235,7 +240,6 @@ fn parts(largest: Option<f64>, alpha: f64, variation: f64, options: &ScaleOption
     };
     let reached = |part: &Part| largest.is_some_and(|x| part.mean - REACH * part.sd < x);
     let parts = (1..=options.most_spikes).map(part);
-    // Those out of reach of every event lie above the threshold as a whole: `mixtures` knows.
     parts
         .enumerate()
         .take_while(|(k, part)| *k == 0 || reached(part))
@@ -243,24 +247,13 @@ fn parts(largest: Option<f64>, alpha: f64, variation: f64, options: &ScaleOption
         .collect()
 }
 
-/// Logarithms of the density of all events under every weight; outliers have the density `1 / 5x`.
-fn mixtures(events: &[f64], parts: &[Part], weights: &[(f64, f64)], outliers: f64) -> Vec<f64> {
-    // The share of every number of spikes, numbers in rows and weights in columns.
+/// Logarithms of the density of all events under every weight, for one share of outliers after the
+/// other; outliers have the density `1 / 5x`.
+fn mixtures(events: &[f64], parts: &[Part], weights: &[(f64, f64)], outliers: &[f64]) -> Vec<f64> {
     let count = weights.len();
-    let mut powers: Vec<f64> = weights.iter().map(|(w, _)| 1.0 - w).collect();
-    let (mut shares, mut above) = (Vec::with_capacity(parts.len() * count), vec![0.0; count]);
-    for part in parts {
-        for ((sum, power), (w, _)) in above.iter_mut().zip(&mut powers).zip(weights) {
-            *sum += *power * part.above;
-            shares.push(*power);
-            *power *= w;
-        }
-    }
-    for ((sum, power), (w, _)) in above.iter_mut().zip(&powers).zip(weights) {
-        *sum = (*sum + power / (1.0 - w)).max(1e-12);
-    }
-    let (mut logs, mut products) = (vec![0.0; count], vec![1.0; count]);
-    let mut densities = vec![0.0; count];
+    let (shares, above) = shares(parts, weights);
+    let mut logs = vec![0.0; count * outliers.len()];
+    let (mut products, mut densities) = (vec![1.0; logs.len()], vec![0.0; count]);
     for (k, &x) in events.iter().enumerate() {
         densities.fill(0.0);
         for (part, shares) in parts.iter().zip(shares.chunks_exact(count)) {
@@ -270,9 +263,12 @@ fn mixtures(events: &[f64], parts: &[Part], weights: &[(f64, f64)], outliers: f6
                 densities.iter_mut().zip(shares).for_each(|(sum, share)| *sum += density * share);
             }
         }
-        let outlier = outliers / (5.0 * x) + 1e-30;
-        for ((product, density), above) in products.iter_mut().zip(&densities).zip(&above) {
-            *product *= (1.0 - outliers) * density / above + outlier;
+        densities.iter_mut().zip(&above).for_each(|(density, above)| *density /= above);
+        for (products, share) in products.chunks_exact_mut(count).zip(outliers) {
+            let outlier = share / (5.0 * x) + 1e-30;
+            for (product, density) in products.iter_mut().zip(&densities) {
+                *product *= (1.0 - share) * density + outlier;
+            }
         }
         // A logarithm costs more than all before it; eight factors of at least 1e-30 fit.
         if k % 8 == 7 || k + 1 == events.len() {
@@ -283,6 +279,26 @@ fn mixtures(events: &[f64], parts: &[Part], weights: &[(f64, f64)], outliers: f6
         }
     }
     logs
+}
+
+/// The share of every number of spikes, numbers in rows and weights in columns, and for each weight
+/// the share of events above the threshold.
+fn shares(parts: &[Part], weights: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
+    let mut powers: Vec<f64> = weights.iter().map(|(w, _)| 1.0 - w).collect();
+    let mut shares = Vec::with_capacity(parts.len() * weights.len());
+    let mut above = vec![0.0; weights.len()];
+    for part in parts {
+        for ((sum, power), (w, _)) in above.iter_mut().zip(&mut powers).zip(weights) {
+            *sum += *power * part.above;
+            shares.push(*power);
+            *power *= w;
+        }
+    }
+    // Larger numbers than those of the parts lie above the threshold as a whole.
+    for ((sum, power), (w, _)) in above.iter_mut().zip(&powers).zip(weights) {
+        *sum = (*sum + power / (1.0 - w)).max(1e-12);
+    }
+    (shares, above)
 }
 
 /// Logarithm of the likelihood of events that hold no whole numbers of anything: log-normal, as wide
@@ -297,10 +313,11 @@ fn log_smooth(events: &[f64], share: f64, options: &ScaleOptions) -> f64 {
                 let z = (log(x) - mean) / sd;
                 exp(-0.5 * z * z) / (SQRT_TWO_PI * sd * x * above.max(1e-12))
             };
-            let mixed = |x: &f64| {
-                log((1.0 - options.outliers) * density(*x) + options.outliers / (5.0 * x) + 1e-30)
-            };
-            logs.push(share * events.iter().map(mixed).sum::<f64>());
+            for outliers in &options.outliers {
+                let mixed =
+                    |x: &f64| log((1.0 - outliers) * density(*x) + outliers / (5.0 * x) + 1e-30);
+                logs.push(share * events.iter().map(mixed).sum::<f64>());
+            }
         }
     }
     log_mean(&logs)

@@ -167,9 +167,7 @@ def _shrunk(measured: list[Amplitudes]) -> list[Array]:
     population = known if known.sum() >= POPULATION else active
     if population.sum() >= POPULATION:
         centre = np.median(log_alpha[population])
-        spread = max(
-            LEAST_SPREAD, 1.4826 * np.median(np.abs(log_alpha[population] - centre))
-        )
+        spread = max(LEAST_SPREAD, 1.4826 * np.median(np.abs(log_alpha[population] - centre)))
         weight = spread**2 / (spread**2 + log_sd**2)
         log_alpha = centre + weight * (log_alpha - centre)
     borders = np.cumsum([amplitudes.log_alpha.size for amplitudes in measured])[:-1]
