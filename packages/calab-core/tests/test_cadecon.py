@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from calab_core import CaDeconResult, CadeconSettings, DeconConfig, quality, run_cadecon
+from calab_core.cadecon import working
 from calab_solver import simulate_cells
 
 FS, RISE, DECAY, SNR = 30.0, 0.05, 0.4, 8.0
@@ -76,6 +77,12 @@ def test_the_number_of_threads_and_the_run_change_nothing(small, found):
     for n_threads in (1, 2):
         assert fingerprint(run_cadecon(small, FS, n_threads=n_threads)) == expected
     assert fingerprint(run_cadecon(small, FS)) == expected
+
+
+def test_blocks_of_cells_change_nothing(small, found, monkeypatch):
+    # Blocks of four cells and of the two that are left.
+    monkeypatch.setattr(working, "BLOCK_SAMPLES", 4 * small.shape[1] + 3)
+    assert fingerprint(run_cadecon(small, FS)) == fingerprint(found)
 
 
 def test_memory_order_and_kind_of_sequence_change_nothing(small, found):

@@ -53,12 +53,15 @@ def assemble(
     """
     traces, fs = recording.traces, recording.fs
     kernel = _reported(found, cells)
-    missing = np.isnan(traces)
-    baselines = np.full(len(traces), np.nan)
+    baselines, masked = np.full(len(traces), np.nan), np.zeros(len(traces))
     usable = [cell for cell in range(len(traces)) if cell not in excluded]
-    if usable:
-        baselines[usable] = cells.removed[usable].mean(axis=1, dtype=np.float64)
-    cells.rate[missing] = 0
+    # Cell by cell, for a mask or a copy of all of them would be the largest array that there is.
+    for cell in usable:
+        baselines[cell] = cells.removed[cell].mean(dtype=np.float64)
+    for cell, trace in enumerate(traces):
+        missing = np.isnan(trace)
+        cells.rate[cell, missing] = 0
+        masked[cell] = missing.mean() if missing.size else 0.0
     for cell in excluded:
         cells.fit[cell] = cells.removed[cell] = np.nan
     free = [
@@ -77,7 +80,7 @@ def assemble(
         tau_decay=cells.tau_decay,
         cell_ids=cell_ids,
         excluded=excluded,
-        masked_fraction=missing.mean(axis=1) if traces.shape[1] else np.zeros(len(traces)),
+        masked_fraction=masked,
         segments=tuple(recording.segments),
         units=units,
         subset_kernels=tuple(one for one in free if one is not None),
