@@ -7,13 +7,15 @@ import _thread
 import json
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from calab_core import CaDeconResult, CadeconSettings, DeconConfig, quality, run_cadecon
-from calab_core.cadecon import working
+from calab_core.cadecon import activity, working
 from calab_solver import simulate_cells
+from calab_solver.inference import infer_spikes
 
 FS, RISE, DECAY, SNR = 30.0, 0.05, 0.4, 8.0
 #: Cells, frames.
@@ -184,7 +186,7 @@ KEYS = {
     *("schema_version", "tau_rise", "tau_decay", "beta", "tau_rise_fast", "tau_decay_fast"),
     *("beta_fast", "residual", "h_free", "fs", "num_iterations", "converged"),
     *("converged_at_iteration", "settings", "versions", "history", "cell_ids", "excluded"),
-    *("noise", "alphas", "alpha_sd", "scale_known", "units"),
+    *("noise", "alphas", "alpha_sd", "scale_known", "cells_converged", "units"),
 }
 
 
@@ -195,6 +197,7 @@ def test_metadata_is_plain_and_complete(found):
     assert metadata["settings"] == CadeconSettings().model_dump()
     assert set(metadata["versions"]) == {"calab-core", "calab-solver", "numpy"}
     np.testing.assert_array_equal(metadata["alphas"], found.alphas)
+    assert metadata["cells_converged"] == found.details.converged.tolist() == [True] * SHAPE[0]
     history = metadata["history"]
     assert [entry["iteration"] for entry in history] == list(range(metadata["num_iterations"]))
     assert history[-1]["tau_decay"] == metadata["tau_decay"]
@@ -211,6 +214,18 @@ def test_a_search_that_is_cut_short_has_not_converged(small):
     assert metadata["num_iterations"] == 3
     assert metadata["converged"] is False
     assert metadata["converged_at_iteration"] is None
+
+
+def test_a_cell_whose_search_was_cut_short_says_so(small, monkeypatch):
+    expected = [True, False] * 3
+
+    def cut_short(*arguments, **options):
+        return replace(infer_spikes(*arguments, **options), converged=np.array(expected))
+
+    monkeypatch.setattr(activity, "infer_spikes", cut_short)
+    result = run_cadecon(small, FS, max_iterations=1)
+    assert result.details.converged.tolist() == expected
+    assert result.metadata["cells_converged"] == expected
 
 
 def test_a_kernel_per_cell():

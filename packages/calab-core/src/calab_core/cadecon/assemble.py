@@ -76,6 +76,7 @@ def assemble(
         noise=recording.noise,
         alpha_sd=cells.alpha_sd,
         scale_known=cells.known,
+        converged=cells.converged,
         tau_rise=cells.tau_rise,
         tau_decay=cells.tau_decay,
         cell_ids=cell_ids,
@@ -189,6 +190,7 @@ def _metadata(
         "alpha_sd": _plain(details.alpha_sd),
         "thresholds": _plain(cells.thetas),
         "scale_known": details.scale_known.tolist(),
+        "cells_converged": details.converged.tolist(),
         "units": details.units.tolist(),
         "versions": _versions(),
     }

@@ -166,6 +166,7 @@ def _cells(result: CaDeconResult, judged: Quality) -> list[dict[str, Any]]:
         row |= {
             "excluded": details.excluded.get(cell),
             "scale_known": bool(details.scale_known[cell]),
+            "converged": bool(details.converged[cell]),
             "units": str(details.units[cell]),
             "baseline": float(result.baselines[cell]),
             "tau_rise": float(details.tau_rise[cell]),
