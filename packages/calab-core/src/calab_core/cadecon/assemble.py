@@ -59,9 +59,7 @@ def assemble(
     for cell in usable:
         baselines[cell] = cells.removed[cell].mean(dtype=np.float64)
     for cell, trace in enumerate(traces):
-        missing = np.isnan(trace)
-        cells.rate[cell, missing] = 0
-        masked[cell] = missing.mean() if missing.size else 0.0
+        masked[cell] = np.isnan(trace).mean() if trace.size else 0.0
     for cell in excluded:
         cells.fit[cell] = cells.removed[cell] = np.nan
     free = [

@@ -18,8 +18,8 @@ class CaDeconDetails:
     Attributes
     ----------
     rate : numpy.ndarray, shape (n_cells, n_frames), float32
-        Graded rate in spikes per second, given the cell's amplitude of one spike; where
-        `scale_known` is False the shape holds and the factor does not.
+        Graded rate in spikes per second, given the cell's amplitude of one spike, of as many
+        spikes as are counted; where `scale_known` is False the shape holds and the factor does not.
     reconvolution : numpy.ndarray, shape (n_cells, n_frames), float32
         The model's fit to the traces as they were passed in, baseline included.
     removed_baseline : numpy.ndarray, shape (n_cells, n_frames), float32
