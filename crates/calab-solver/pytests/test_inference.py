@@ -40,6 +40,7 @@ def test_amplitudes_and_counts(cells):
     np.testing.assert_allclose(spikes.counts.sum(axis=1)[:4], truth, rtol=0.1)
     assert np.all(spikes.thetas[:4] >= 0.5 * spikes.alphas[:4])
     assert np.isfinite(spikes.rate).all()
+    np.testing.assert_allclose(spikes.rate.sum(axis=1) / FS, spikes.counts.sum(axis=1), rtol=1e-5)
 
 
 def test_nothing_stands_where_nothing_is(cells):

@@ -148,6 +148,8 @@ def test_a_warm_start_makes_nothing_worse():
     bad = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=5, warm_counts=np.ones(1500))
     assert bad.pve >= cold.pve - 0.01
     assert bad.s_counts.sum() == pytest.approx(cold.s_counts.sum(), rel=0.1)
+    for result in (cold, bad):
+        assert result.details.rate.sum() / FS == pytest.approx(result.s_counts.sum(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +185,7 @@ def test_gaps_are_masked():
     result = solve_trace(trace, 0.1, 0.6, FS, upsample_factor=2)
     assert result.s_counts.sum() == 11
     assert not result.details.rate[np.isnan(trace)].any()
+    assert result.details.rate.sum() / FS == pytest.approx(11, rel=1e-5)
     assert np.isfinite(result.details.reconvolution).all()
 
 

@@ -33,6 +33,7 @@ def make_cadecon(traces, spikes, alphas, fs=30.0, baseline=0.0, **changes):
         "noise": np.full(n_cells, 0.2),
         "alpha_sd": 0.1 * alphas,
         "scale_known": np.ones(n_cells, bool),
+        "converged": np.ones(n_cells, bool),
         "tau_rise": np.full(n_cells, 0.1),
         "tau_decay": np.full(n_cells, 0.6),
         "cell_ids": np.arange(n_cells),

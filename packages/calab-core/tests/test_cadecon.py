@@ -7,12 +7,15 @@ import _thread
 import json
 import threading
 import time
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from calab_core import CaDeconResult, CadeconSettings, DeconConfig, quality, run_cadecon
+from calab_core.cadecon import activity, working
 from calab_solver import simulate_cells
+from calab_solver.inference import infer_spikes
 
 FS, RISE, DECAY, SNR = 30.0, 0.05, 0.4, 8.0
 #: Cells, frames.
@@ -59,8 +62,8 @@ def test_spikes_amplitudes_and_kernel_are_found():
     assert result.metadata["tau_decay"] == pytest.approx(DECAY, rel=0.12)
     assert result.metadata["tau_rise"] == pytest.approx(RISE, rel=0.4)
     assert result.metadata["converged"]
-    # The relaxed activity, of which half of the rate is made, has the noise's positive part in it.
-    np.testing.assert_allclose(result.details.rate.sum(axis=1) / FS, truth, rtol=0.4)
+    summed = result.details.rate.sum(axis=1, dtype=float) / FS
+    np.testing.assert_allclose(summed, result.activity.sum(axis=1), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("rise", "decay"), [(0.03, 0.25), (0.1, 1.0)])
@@ -76,6 +79,12 @@ def test_the_number_of_threads_and_the_run_change_nothing(small, found):
     for n_threads in (1, 2):
         assert fingerprint(run_cadecon(small, FS, n_threads=n_threads)) == expected
     assert fingerprint(run_cadecon(small, FS)) == expected
+
+
+def test_blocks_of_cells_change_nothing(small, found, monkeypatch):
+    # Blocks of four cells and of the two that are left.
+    monkeypatch.setattr(working, "BLOCK_SAMPLES", 4 * small.shape[1] + 3)
+    assert fingerprint(run_cadecon(small, FS)) == fingerprint(found)
 
 
 def test_memory_order_and_kind_of_sequence_change_nothing(small, found):
@@ -177,7 +186,7 @@ KEYS = {
     *("schema_version", "tau_rise", "tau_decay", "beta", "tau_rise_fast", "tau_decay_fast"),
     *("beta_fast", "residual", "h_free", "fs", "num_iterations", "converged"),
     *("converged_at_iteration", "settings", "versions", "history", "cell_ids", "excluded"),
-    *("noise", "alphas", "alpha_sd", "scale_known", "units"),
+    *("noise", "alphas", "alpha_sd", "scale_known", "cells_converged", "units"),
 }
 
 
@@ -188,6 +197,7 @@ def test_metadata_is_plain_and_complete(found):
     assert metadata["settings"] == CadeconSettings().model_dump()
     assert set(metadata["versions"]) == {"calab-core", "calab-solver", "numpy"}
     np.testing.assert_array_equal(metadata["alphas"], found.alphas)
+    assert metadata["cells_converged"] == found.details.converged.tolist() == [True] * SHAPE[0]
     history = metadata["history"]
     assert [entry["iteration"] for entry in history] == list(range(metadata["num_iterations"]))
     assert history[-1]["tau_decay"] == metadata["tau_decay"]
@@ -204,6 +214,18 @@ def test_a_search_that_is_cut_short_has_not_converged(small):
     assert metadata["num_iterations"] == 3
     assert metadata["converged"] is False
     assert metadata["converged_at_iteration"] is None
+
+
+def test_a_cell_whose_search_was_cut_short_says_so(small, monkeypatch):
+    expected = [True, False] * 3
+
+    def cut_short(*arguments, **options):
+        return replace(infer_spikes(*arguments, **options), converged=np.array(expected))
+
+    monkeypatch.setattr(activity, "infer_spikes", cut_short)
+    result = run_cadecon(small, FS, max_iterations=1)
+    assert result.details.converged.tolist() == expected
+    assert result.metadata["cells_converged"] == expected
 
 
 def test_a_kernel_per_cell():
@@ -328,6 +350,8 @@ def test_gaps_hold_nothing_and_are_counted(small, found):
     assert np.isfinite(details.rate).all()
     assert np.isfinite(details.reconvolution).all()
     assert not details.rate[np.isnan(traces)].any()
+    summed = details.rate.sum(axis=1, dtype=float) / FS
+    np.testing.assert_allclose(summed, result.activity.sum(axis=1), rtol=1e-5)
     assert not details.excluded
     # No spike lies deep in a gap, where nothing shows it.
     assert not result.activity[:, 1010:1290].any()

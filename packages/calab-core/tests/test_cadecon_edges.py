@@ -42,6 +42,7 @@ def answer(traces, fs=FS):
         assert not result.activity[cell].any()
         assert np.isnan(result.alphas[cell])
         assert not details.scale_known[cell]
+        assert not details.converged[cell]
         assert judged.flags[cell][0] == "excluded"
     return result, judged
 

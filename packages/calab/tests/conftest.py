@@ -99,6 +99,7 @@ def pretend(simulation: SimulationResult, n_subsets: int = 4, **changes: object)
         "noise": np.atleast_1d(noise_level(simulation.traces, fs)),
         "alpha_sd": 0.07 * alphas,
         "scale_known": np.ones(n_cells, bool),
+        "converged": np.ones(n_cells, bool),
         "tau_rise": np.full(n_cells, tau[0]),
         "tau_decay": np.full(n_cells, tau[1]),
         "cell_ids": np.arange(n_cells),

@@ -72,9 +72,9 @@ def test_table_says_what_matters(calab_command: Command, rec: Path) -> None:
 def test_json_counts_what_was_written(calab_command: Command, rec: Path) -> None:
     result = calab_command("deconvolve", rec, "--auto", "-o", "out", "--json")
     summary = json.loads(result.stdout)
-    known = [
-        cell["scale_known"] for cell in json.loads(Path("out_results.json").read_text())["cells"]
-    ]
+    cells = json.loads(Path("out_results.json").read_text())["cells"]
+    known = [cell["scale_known"] for cell in cells]
+    assert [cell["converged"] for cell in cells] == [True] * 4 + [False]
     assert summary["scale_known"] == sum(known)
     assert summary["spikes"] == np.load("out_activity.npy")[known].sum()
     assert summary["excluded"] == {"4": "constant: every recorded frame is 7"}

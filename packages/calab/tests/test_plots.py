@@ -164,6 +164,30 @@ def test_convergence_is_the_change_per_iteration(result: CaDeconResult) -> None:
     assert axes.get_yscale() == "log"
 
 
+def test_convergence_marks_where_nothing_changed(result: CaDeconResult) -> None:
+    history = [dict(one) for one in result.metadata["history"]]
+    history[4] |= {"kernel_change": 0.0, "tau_decay": history[3]["tau_decay"]}
+    axes = calab.plot_convergence(result._replace(metadata={"history": history}))
+    axes.figure.canvas.draw()
+    floor = axes.get_ylim()[0]
+    least = min(one["kernel_change"] for k, one in enumerate(history) if k not in {0, 4})
+    assert 0 < floor < least
+    marks = [one.get_xydata().tolist() for one in axes.lines if one.get_marker() == "v"]
+    # Of the kernel, the rise time, the decay time, and the legend.
+    assert marks == [[[4, floor]], [], [[4, floor]], []]
+    # The lines go through them.
+    assert [len(one.get_xydata()) for one in axes.lines[::3]] == [9, 9, 9, 0]
+
+
+def test_convergence_of_what_never_changed(result: CaDeconResult) -> None:
+    still = {"tau_rise": 0.1, "tau_decay": 0.6, "kernel_change": 0.0}
+    history = [{"iteration": k, **still} for k in range(3)]
+    axes = calab.plot_convergence(result._replace(metadata={"history": history}))
+    axes.figure.canvas.draw()
+    assert not axes.texts
+    assert axes.get_ylim()[0] == pytest.approx(1e-3)
+
+
 @pytest.mark.parametrize("history", [[], [{"iteration": 0, "tau_rise": 0.1, "tau_decay": 0.6}]])
 def test_convergence_without_iterations_says_so(
     result: CaDeconResult, history: list[dict[str, float]]

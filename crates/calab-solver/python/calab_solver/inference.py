@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .deconvolve import deconvolve
 from .events import Events, find_events
+from .rates import frame_counts, spike_rates
 from .scale import EventScale, event_scale
 from .spikes import PlacedSpikes, place_spikes
 
@@ -19,7 +20,6 @@ __all__ = [
     "Amplitudes",
     "Kernels",
     "Spikes",
-    "frame_counts",
     "infer_spikes",
     "measure_amplitudes",
 ]
@@ -201,8 +201,10 @@ class Spikes:
         Amplitude of one spike, and the least that counts as one, in units of the traces.
     counts : numpy.ndarray, shape (n_cells, n_frames), float32
         Spikes of each frame: those nearer to its sample than to any other.
+    relaxed : numpy.ndarray, shape (n_cells, n_frames), float32
+        Relaxed activity over the amplitude: spikes of each frame, not whole ones.
     rate : numpy.ndarray, shape (n_cells, n_frames), float32
-        Spikes per second.
+        Spikes per second, as `spike_rates` makes them.
     iterations : numpy.ndarray of int64, shape (n_cells,)
         Iterations of the relaxed problem.
     converged : numpy.ndarray of bool, shape (n_cells,)
@@ -213,6 +215,7 @@ class Spikes:
     alphas: Array
     thetas: Array
     counts: NDArray[np.float32]
+    relaxed: NDArray[np.float32]
     rate: NDArray[np.float32]
     iterations: NDArray[np.int64] = field(repr=False)
     converged: NDArray[np.bool_] = field(repr=False)
@@ -271,13 +274,14 @@ def infer_spikes(
 
     placed, alphas = _refitted(traces, kernels, amplitudes.events, alphas, thetas)
     counts = frame_counts(placed, traces.shape, kernels.upsample_factor)
-    relaxed, iterations, certified = _relax(traces, kernels, lam, max_iters, tol, progress)
+    activity, iterations, certified = _relax(traces, kernels, lam, max_iters, tol, progress)
     with np.errstate(invalid="ignore", divide="ignore"):
-        graded = relaxed / alphas[:, None]
-    rate = np.nan_to_num(0.5 * kernels.fs * (graded + counts)).astype(np.float32)
+        relaxed = np.nan_to_num(activity / alphas[:, None]).astype(np.float32)
+    missing = np.isnan(traces)
+    rate = spike_rates(relaxed, counts, missing, kernels.fs)
     # Of a cell that was never recorded there is nothing to certify.
-    done = (placed.converged & certified) | np.isnan(traces).all(axis=1)
-    return Spikes(placed, alphas, thetas(alphas), counts, rate, iterations, done)
+    done = (placed.converged & certified) | missing.all(axis=1)
+    return Spikes(placed, alphas, thetas(alphas), counts, relaxed, rate, iterations, done)
 
 
 def _refitted(
@@ -330,31 +334,6 @@ def _least_squares(traces: Array, fit: NDArray[np.float32]) -> Array:
         if power > 0:
             factors[cell] = np.sum(c * trace[mask]) / power
     return np.clip(factors, 0.5, 2.0)
-
-
-def frame_counts(
-    placed: PlacedSpikes, shape: tuple[int, ...], upsample_factor: int
-) -> NDArray[np.float32]:
-    """Count spikes by the frame whose sample is nearest.
-
-    Parameters
-    ----------
-    placed : PlacedSpikes
-        Spikes on the fine grid.
-    shape : tuple of int
-        Cells x frames.
-    upsample_factor : int
-        Bins per frame.
-
-    Returns
-    -------
-    numpy.ndarray, shape (n_cells, n_frames), float32
-    """
-    counts = np.zeros(shape, dtype=np.float32)
-    for row, bins in zip(counts, placed.bins, strict=True):
-        frames = np.minimum((bins + upsample_factor // 2) // upsample_factor, shape[1] - 1)
-        np.add.at(row, frames, 1)
-    return counts
 
 
 def _relax(

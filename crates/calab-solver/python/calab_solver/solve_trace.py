@@ -15,8 +15,9 @@ from ._traces import as_real, as_traces
 from .baseline import rolling_baseline
 from .filter import bandpass_filter
 from .foot import find_foot
-from .inference import Kernels, Spikes, frame_counts, infer_spikes, measure_amplitudes
+from .inference import Kernels, Spikes, infer_spikes, measure_amplitudes
 from .noise import noise_level
+from .rates import frame_counts, spike_rates
 from .spikes import place_spikes
 
 __all__ = ["SolveTraceDetails", "SolveTraceResult", "solve_trace"]
@@ -44,7 +45,7 @@ class SolveTraceDetails:
     spike_times : numpy.ndarray, shape (n_spikes,), float64
         Seconds from the first sample, ascending, on the fine grid.
     rate : numpy.ndarray, shape (n_frames,), float32
-        Spikes per second; 0 where nothing was recorded.
+        Spikes per second, as many as are counted; 0 where nothing was recorded.
     reconvolution : numpy.ndarray, shape (n_frames,), float32
         What the spikes make of the trace that was passed in, baseline included.
     removed_baseline : numpy.ndarray, shape (n_frames,), float32
@@ -252,11 +253,10 @@ def solve_trace(
     if warm is not None:
         norm = float(amplitudes.events.kernel_norm[0])
         spikes = _warm_started(spikes, working, kernels, warm, norm)
-    rate = np.where(np.isnan(cells[0]), np.float32(0), spikes.rate[0])
     bins = spikes.placed.bins[0]
     details = SolveTraceDetails(
         spike_times=bins / (kernels.fs * grid),
-        rate=rate,
+        rate=spikes.rate[0],
         reconvolution=(removed[0] + spikes.placed.fit[0]).astype(np.float32),
         removed_baseline=removed[0].astype(np.float32),
         noise=float(noise[0]),
@@ -362,7 +362,7 @@ def _warm_started(
     if not cost(placed.fit, placed.bins[0].size) < before - BETTER * abs(before):
         return cold
     found = frame_counts(placed, working.shape, kernels.upsample_factor)
-    rate = cold.rate + np.float32(0.5 * kernels.fs) * (found - cold.counts)
+    rate = spike_rates(cold.relaxed, found, np.isnan(working), kernels.fs)
     converged = cold.converged & placed.converged
     return replace(cold, placed=placed, counts=found, rate=rate, converged=converged)
 

@@ -137,8 +137,7 @@ def _baselines(
     kernels = [shared] * part.size
     removed = removed_baseline(recording, part, kernels)
     if recording.settings.kernel == "per_cell":
-        working = recording.traces[part].astype(np.float64) - removed
-        kernels = cell_kernels(recording, part, shared, working)
+        kernels = cell_kernels(recording, part, shared, removed)
         removed = removed_baseline(recording, part, kernels)
     cells.removed[part] = removed
     cells.tau_rise[part] = [kernel.tau_rise for kernel in kernels]
@@ -149,7 +148,8 @@ def _baselines(
 def _working(
     recording: Recording, part: NDArray[np.int64], kernels: list[Kernel], cells: Cells
 ) -> Array:
-    working = recording.traces[part].astype(np.float64) - cells.removed[part]
+    working = recording.traces[part].astype(np.float64)
+    working -= cells.removed[part]
     return low_passed(recording, working, kernels)
 
 

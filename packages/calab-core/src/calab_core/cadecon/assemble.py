@@ -53,12 +53,13 @@ def assemble(
     """
     traces, fs = recording.traces, recording.fs
     kernel = _reported(found, cells)
-    missing = np.isnan(traces)
-    baselines = np.full(len(traces), np.nan)
+    baselines, masked = np.full(len(traces), np.nan), np.zeros(len(traces))
     usable = [cell for cell in range(len(traces)) if cell not in excluded]
-    if usable:
-        baselines[usable] = cells.removed[usable].mean(axis=1, dtype=np.float64)
-    cells.rate[missing] = 0
+    # Cell by cell, for a mask or a copy of all of them would be the largest array that there is.
+    for cell in usable:
+        baselines[cell] = cells.removed[cell].mean(dtype=np.float64)
+    for cell, trace in enumerate(traces):
+        masked[cell] = np.isnan(trace).mean() if trace.size else 0.0
     for cell in excluded:
         cells.fit[cell] = cells.removed[cell] = np.nan
     free = [
@@ -73,11 +74,12 @@ def assemble(
         noise=recording.noise,
         alpha_sd=cells.alpha_sd,
         scale_known=cells.known,
+        converged=cells.converged,
         tau_rise=cells.tau_rise,
         tau_decay=cells.tau_decay,
         cell_ids=cell_ids,
         excluded=excluded,
-        masked_fraction=missing.mean(axis=1) if traces.shape[1] else np.zeros(len(traces)),
+        masked_fraction=masked,
         segments=tuple(recording.segments),
         units=units,
         subset_kernels=tuple(one for one in free if one is not None),
@@ -186,6 +188,7 @@ def _metadata(
         "alpha_sd": _plain(details.alpha_sd),
         "thresholds": _plain(cells.thetas),
         "scale_known": details.scale_known.tolist(),
+        "cells_converged": details.converged.tolist(),
         "units": details.units.tolist(),
         "versions": _versions(),
     }

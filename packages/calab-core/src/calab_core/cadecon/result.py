@@ -18,8 +18,8 @@ class CaDeconDetails:
     Attributes
     ----------
     rate : numpy.ndarray, shape (n_cells, n_frames), float32
-        Graded rate in spikes per second, given the cell's amplitude of one spike; where
-        `scale_known` is False the shape holds and the factor does not.
+        Graded rate in spikes per second, given the cell's amplitude of one spike, of as many
+        spikes as are counted; where `scale_known` is False the shape holds and the factor does not.
     reconvolution : numpy.ndarray, shape (n_cells, n_frames), float32
         The model's fit to the traces as they were passed in, baseline included.
     removed_baseline : numpy.ndarray, shape (n_cells, n_frames), float32
@@ -34,6 +34,10 @@ class CaDeconDetails:
         Standard error of the amplitude of one spike, in units of the traces.
     scale_known : numpy.ndarray, shape (n_cells,), bool
         Whether the amplitude of one spike could be determined, so that counts are spikes.
+    converged : numpy.ndarray, shape (n_cells,), bool
+        Whether the cell's search for spikes ended by itself and its relaxed activity is certified;
+        False for cells that were excluded. Whether the search for the kernel came to rest stands in
+        the metadata.
     tau_rise, tau_decay : numpy.ndarray, shape (n_cells,), float64
         Time constants in seconds of the kernel that made the cell's activity; the same number
         for all cells of a shared kernel.
@@ -60,6 +64,7 @@ class CaDeconDetails:
     noise: NDArray[np.float64]
     alpha_sd: NDArray[np.float64]
     scale_known: NDArray[np.bool_]
+    converged: NDArray[np.bool_]
     tau_rise: NDArray[np.float64]
     tau_decay: NDArray[np.float64]
     cell_ids: NDArray[Any]
@@ -115,8 +120,8 @@ class CaDeconResult(_Fields):
         CaDecon export (``tau_rise``, ``tau_decay``, ``beta``, ``num_iterations``, ``converged``,
         ``h_free``, ...), and ``settings``, ``versions``, ``history`` (``iteration``,
         ``tau_rise``, ``tau_decay``, ``kernel_change`` and ``pve`` of each iteration),
-        ``cell_ids``, ``excluded``, ``noise``, ``alphas``, ``alpha_sd``, ``scale_known`` and
-        ``units``.
+        ``cell_ids``, ``excluded``, ``noise``, ``alphas``, ``alpha_sd``, ``scale_known``,
+        ``cells_converged`` and ``units``.
     details : CaDeconDetails
         What else is known. Results of `run_cadecon` always have it; one that was made without it
         has no such attribute.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .kernel import Array, Kernel, Score, Step, change, grid_search, refine
 from .subsets import Subset, place_subsets
-from .working import Recording, foot, removed_baseline
+from .working import Recording, blocks, foot, removed_baseline
 
 __all__ = ["Found", "cell_kernels", "shared_kernel"]
 
@@ -58,34 +58,63 @@ class Found:
 
 @dataclass(eq=False)
 class _Windows:
-    """The windows of all subsets, with the traces of their cells without baselines."""
+    """The windows of all subsets, and what stands below the activity of their cells.
+
+    Working traces are made from both for a block of cells at a time; they would take the memory of
+    several outputs.
+    """
 
     recording: Recording
     cells: NDArray[np.int64]
     windows: NDArray[np.int64]
-    traces: Array
+    removed: NDArray[np.float32]
+
+    def working(self, cells: slice) -> Array:
+        traces = self.recording.traces[self.cells[cells]].astype(np.float64)
+        traces -= self.removed[cells]
+        return traces
 
     def settle(self, kernel: Kernel, *, deep: bool) -> None:
-        kernels = [kernel] * self.cells.size
-        removed = removed_baseline(self.recording, self.cells, kernels, deep=deep)
-        self.traces = self.recording.traces[self.cells] - removed
+        for block in blocks(self.removed.shape):
+            cells = self.cells[block]
+            below = removed_baseline(self.recording, cells, [kernel] * cells.size, deep=deep)
+            self.removed[block] = below
 
     def follow(self, kernel: Kernel) -> None:
         """Move the foot to where it belongs under another kernel."""
-        count = self.cells.size
-        rises, decays = np.full(count, kernel.tau_rise), np.full(count, kernel.tau_decay)
-        self.traces = self.traces - foot(self.recording, self.cells, self.traces, rises, decays)
+        for block in blocks(self.removed.shape):
+            cells = self.cells[block]
+            times = np.full((2, cells.size), [[kernel.tau_rise], [kernel.tau_decay]])
+            self.removed[block] += foot(self.recording, cells, self.working(block), *times)
 
     def scores(self, logs: Array) -> KernelScores:
+        """Score kernels on every window, as one call for all cells would."""
+        parts = [(rows, self._scores(block, rows, logs)) for block, rows in self._blocks()]
+        columns = []
+        for name in ("objective", "n_events", "residual_power"):
+            found = [getattr(part, name) for _, part in parts]
+            column = np.empty((len(self.windows), len(logs)), found[0].dtype)
+            for (rows, _), values in zip(parts, found, strict=True):
+                column[rows] = values
+            columns.append(column)
+        return KernelScores(*columns)
+
+    def _blocks(self) -> Iterator[tuple[slice, NDArray[np.intp]]]:
+        """Cut the cells into blocks, and name the windows in each."""
+        for block in blocks(self.removed.shape):
+            cells = self.windows[:, 0]
+            yield block, np.flatnonzero((cells >= block.start) & (cells < block.stop))
+
+    def _scores(self, block: slice, rows: NDArray[np.intp], logs: Array) -> KernelScores:
         recording = self.recording
         rises, decays = np.exp(logs).T
         return score_kernels(
-            self.traces,
+            self.working(block),
             recording.fs,
-            recording.noise[self.cells],
+            recording.noise[self.cells[block]],
             rises,
             decays,
-            self.windows,
+            self.windows[rows] - [block.start, 0, 0],
             upsample_factor=min(recording.upsample_factor, SEARCH_BINS),
             segments=recording.segments,
             n_threads=recording.n_threads,
@@ -100,7 +129,7 @@ class _Windows:
         scores = self.scores(kernel.logs[None])
         shares = []
         for (cell, first, end), left in zip(self.windows, scores.residual_power[:, 0], strict=True):
-            trace = self.traces[cell, first:end]
+            trace = self.working(slice(cell, cell + 1))[0, first:end]
             variance = np.nanvar(trace) if np.isfinite(trace).any() else 0.0
             if variance > 0:
                 shares.append(1 - left / variance)
@@ -160,7 +189,8 @@ def _gather(recording: Recording, usable: NDArray[np.int64], subsets: list[Subse
     windows = np.concatenate([subset.windows() for subset in subsets])
     needed, rows = np.unique(windows[:, 0], return_inverse=True)
     windows[:, 0] = rows
-    return _Windows(recording, usable[needed], windows, np.empty((0, 0)))
+    removed = np.zeros((needed.size, recording.traces.shape[1]), dtype=np.float32)
+    return _Windows(recording, usable[needed], windows, removed)
 
 
 def _entry(iteration: int, kernel: Kernel, moved: float | None, pve: float) -> dict[str, Any]:
@@ -174,7 +204,7 @@ def _entry(iteration: int, kernel: Kernel, moved: float | None, pve: float) -> d
 
 
 def cell_kernels(
-    recording: Recording, cells: NDArray[np.int64], shared: Kernel, working: Array
+    recording: Recording, cells: NDArray[np.int64], shared: Kernel, removed: Array
 ) -> list[Kernel]:
     """Find the kernel of each cell, and draw it to the shared one where it has few events.
 
@@ -186,8 +216,8 @@ def cell_kernels(
         Rows of the recording.
     shared : Kernel
         Where each search begins, and what it is drawn to.
-    working : numpy.ndarray, shape (len(cells), n_frames)
-        Traces without their baselines.
+    removed : numpy.ndarray, shape (len(cells), n_frames)
+        What stands below their activity.
 
     Returns
     -------
@@ -197,8 +227,9 @@ def cell_kernels(
     """
     kernels = []
     for row, cell in enumerate(cells):
-        window = np.array([[0, 0, working.shape[1]]])
-        own = _Windows(recording, np.array([cell]), window, working[row : row + 1])
+        window = np.array([[0, 0, removed.shape[1]]])
+        below = removed[row : row + 1].astype(np.float32)
+        own = _Windows(recording, np.array([cell]), window, below)
         score: Score = own.total
         step = Step(shared)
         for _ in range(CELL_STEPS):

@@ -118,7 +118,7 @@ def _making(result: CaDeconResult) -> str:
     settings = result.metadata.get("settings", {})
     used = result.metadata.get("versions") or versions()
     kept = {"settings", "versions", "history", "cell_ids", "excluded", "noise", "alphas"}
-    kept |= {"alpha_sd", "scale_known", "units", "baselines", "pves", "h_free"}
+    kept |= {"alpha_sd", "scale_known", "cells_converged", "units", "baselines", "pves", "h_free"}
     rest = {name: value for name, value in result.metadata.items() if name not in kept}
     blocks = (("Settings", settings), ("Versions", used), ("Outcome", rest))
     return "".join(

@@ -6,21 +6,31 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ._errors import BadInput
+from ._errors import BadInput, complain
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-__all__ = ["claim_outputs", "phase_bars", "print_json", "print_pairs", "progress_bar"]
+__all__ = [
+    "claim_outputs",
+    "phase_bars",
+    "print_json",
+    "print_pairs",
+    "progress_bar",
+    "writing",
+]
 
 Progress = Callable[[int, int], None]
+#: Exit code of an interruption that left some of the outputs.
+PARTLY_WRITTEN = 1
+
 PhaseProgress = Callable[[str, int, int], None]
 
 
@@ -67,6 +77,45 @@ def _claim_folder(folder: Path, make_folder: bool) -> None:
         raise BadInput(f"{folder} {state}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(f"{folder} is not writeable: give another name with -o")
+
+
+@contextmanager
+def writing(outputs: Sequence[Path]) -> Iterator[None]:
+    """Say truly what an interruption leaves, from the first write to the last word.
+
+    Parameters
+    ----------
+    outputs : sequence of Path
+        The files that are written. Once all are, an interruption only cuts short what is printed.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If nothing was written.
+    typer.Exit
+        If only some of the files were.
+    """
+    before = [_stamp(output) for output in outputs]
+    try:
+        yield
+    except KeyboardInterrupt:
+        pairs = zip(outputs, before, strict=True)
+        written = [output.name for output, stamp in pairs if _stamp(output) != stamp]
+        if not written:
+            raise
+        if len(written) < len(outputs):
+            complain(f"interrupted: of the outputs only {', '.join(written)} are written")
+            raise typer.Exit(PARTLY_WRITTEN) from None
+        complain("interrupted, but everything was written")
+
+
+def _stamp(output: Path) -> tuple[int, int] | None:
+    """Tell a file from the one that replaces it."""
+    try:
+        found = output.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._cadecon import FLAGS
-from ._errors import BadInput, complain, user_input
+from ._errors import BadInput, user_input
 from ._input import Recording, read_recording
-from ._output import claim_outputs, finite, phase_bars, print_json, print_pairs
+from ._output import claim_outputs, finite, phase_bars, print_json, print_pairs, writing
 from ._summary import shown, summarize, warn
 
 if TYPE_CHECKING:
@@ -89,17 +89,14 @@ def deconvolve_auto(
     judged = quality(result, recording.traces, units="dff" if dff else None)
     summary = summarize(result, judged)
     summary |= {"seconds": seconds, "output": list(map(str, files.outputs()))}
-    with user_input():
-        _write(files, recording, result, judged)
-    try:
+    with writing(files.outputs()):
+        with user_input():
+            _write(files, recording, result, judged)
         if json:
             print_json(summary)
         else:
             print_pairs({**shown(summary), "written to": "\n".join(summary["output"])})
         warn(summary)
-    except KeyboardInterrupt:
-        # What an interruption is otherwise said to leave, nothing, would not be true.
-        complain("interrupted, but everything was written")
 
 
 def _claim(files: AutoFiles, *, force: bool) -> None:
@@ -166,6 +163,7 @@ def _cells(result: CaDeconResult, judged: Quality) -> list[dict[str, Any]]:
         row |= {
             "excluded": details.excluded.get(cell),
             "scale_known": bool(details.scale_known[cell]),
+            "converged": bool(details.converged[cell]),
             "units": str(details.units[cell]),
             "baseline": float(result.baselines[cell]),
             "tau_rise": float(details.tau_rise[cell]),

@@ -30,7 +30,7 @@ from ._cadecon import (
 from ._errors import BadInput, complain, user_input
 from ._input import Recording, read_recording
 from ._options import File, Force, Fs, Json, SkipRows, Transpose
-from ._output import claim_outputs, print_json, print_pairs, progress_bar
+from ._output import claim_outputs, print_json, print_pairs, progress_bar, writing
 from ._solved import full_arrays, shown, summarize
 from ._solver import (
     BaselineMode,
@@ -160,16 +160,17 @@ def deconvolve(
     recording = read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs)
     options = _present(options | given)
     result, settings, seconds = _solve(recording, params, kernel, options, quiet=json)
-    with user_input():
-        _write(target, result, settings, full)
-    summary = summarize(result, settings, seconds, target)
-    if json:
-        print_json(summary)
-    else:
-        print_pairs(shown(summary))
-    open_cells = summary["cells"] - summary["converged"]
-    if open_cells:
-        complain(f"warning: {open_cells} of {summary['cells']} cells have no certificate")
+    with writing([target]):
+        with user_input():
+            _write(target, result, settings, full)
+        summary = summarize(result, settings, seconds, target)
+        if json:
+            print_json(summary)
+        else:
+            print_pairs(shown(summary))
+        open_cells = summary["cells"] - summary["converged"]
+        if open_cells:
+            complain(f"warning: {open_cells} of {summary['cells']} cells have no certificate")
 
 
 def _present(options: dict[str, Any]) -> dict[str, Any]:

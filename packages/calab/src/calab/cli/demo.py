@@ -10,7 +10,7 @@ import typer
 
 from ._errors import complain, user_input
 from ._options import Force, Json
-from ._output import claim_outputs, phase_bars, print_json, print_pairs
+from ._output import claim_outputs, phase_bars, print_json, print_pairs, writing
 from ._summary import result_arrays
 from .auto import PHASES, spike_arrays
 from .simulate import Preset, simulation_config, truth_arrays
@@ -70,18 +70,21 @@ def demo(
         config = with_spike_snr(config, spike_snr)
         outcome = run_demo(config, progress)
     summary = outcome.summary()
-    with user_input():
-        out.mkdir(parents=True, exist_ok=True)
-        _write(outcome, files, {**summary, "simulation": config.model_dump(mode="json")})
-        if force and not figure:
-            # The figure of an earlier run would be taken for one of this.
-            (out / "figure.png").unlink(missing_ok=True)
-    if json:
-        print_json({**summary, "output": files})
-    else:
-        print_pairs({**_shown(summary), "written to": f"{out}/"}, title="calab demo")
-    if not figure:
-        complain("no figure.png, since matplotlib is missing: install calab with its extra 'plot'")
+    with writing(files):
+        with user_input():
+            out.mkdir(parents=True, exist_ok=True)
+            _write(outcome, files, {**summary, "simulation": config.model_dump(mode="json")})
+            if force and not figure:
+                # The figure of an earlier run would be taken for one of this.
+                (out / "figure.png").unlink(missing_ok=True)
+        if json:
+            print_json({**summary, "output": files})
+        else:
+            print_pairs({**_shown(summary), "written to": f"{out}/"}, title="calab demo")
+        if not figure:
+            complain(
+                "no figure.png, since matplotlib is missing: install calab with its extra 'plot'"
+            )
 
 
 def _write(outcome: Demo, files: list[Path], summary: dict[str, Any]) -> None:

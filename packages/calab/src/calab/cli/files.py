@@ -10,7 +10,7 @@ import typer
 from ._errors import BadInput, user_input
 from ._input import Recording, read_recording
 from ._options import File, Force, Fs, Json, SkipRows, Transpose
-from ._output import claim_outputs, print_json, print_pairs
+from ._output import claim_outputs, print_json, print_pairs, writing
 
 __all__ = ["convert", "info"]
 
@@ -50,16 +50,18 @@ def convert(
     rate = recording.fs
     if rate is None:
         raise BadInput("give the sampling rate with --fs HZ")
-    with user_input({"fs": "--fs"}):
-        from calab_io import save_for_tuning
-
-        save_for_tuning(recording.traces, rate, stem, {**recording.metadata, "source": file.name})
     n_cells, n_frames = recording.traces.shape
     summary = {"cells": n_cells, "frames": n_frames, "fs_hz": rate, "output": list(map(str, pair))}
-    if json:
-        print_json(summary)
-    else:
-        print_pairs({**summary, "output": "\n".join(map(str, pair))})
+    metadata = {**recording.metadata, "source": file.name}
+    with writing(pair):
+        with user_input({"fs": "--fs"}):
+            from calab_io import save_for_tuning
+
+            save_for_tuning(recording.traces, rate, stem, metadata)
+        if json:
+            print_json(summary)
+        else:
+            print_pairs({**summary, "output": "\n".join(map(str, pair))})
 
 
 def info(

@@ -10,7 +10,7 @@ import typer
 
 from ._errors import BadInput, user_input
 from ._options import Force, Fs, Json
-from ._output import claim_outputs, print_json, print_pairs
+from ._output import claim_outputs, print_json, print_pairs, writing
 
 if TYPE_CHECKING:
     from calab_sim import SimulationConfig, SimulationResult
@@ -50,29 +50,30 @@ def simulate(
         raise BadInput("give either --preset or --config, not both")
     settings = simulation_config(preset, config, cells=cells, frames=frames, fs=fs, seed=seed)
     start = time.perf_counter()
-    with user_input():
-        import numpy as np
-        from calab_io.atomic import atomic_path
+    with writing(files):
+        with user_input():
+            import numpy as np
+            from calab_io.atomic import atomic_path
 
-        import calab
+            import calab
 
-        result = calab.simulate(settings)
-        seconds = time.perf_counter() - start
-        with atomic_path(files[2]) as draft:
-            np.savez(draft, **truth_arrays(result))
-            about = {"simulation": settings.model_dump(mode="json")}
-            calab.save_for_tuning(result.traces, settings.fs_hz, output, about)
-    summary = {
-        "cells": settings.num_cells,
-        "frames": settings.num_timepoints,
-        "fs_hz": settings.fs_hz,
-        "seed": settings.seed,
-        "seconds": round(seconds, 3),
-    }
-    if json:
-        print_json({**summary, "output": [str(file) for file in files]})
-    else:
-        print_pairs({**summary, "output": "\n".join(map(str, files))})
+            result = calab.simulate(settings)
+            seconds = time.perf_counter() - start
+            with atomic_path(files[2]) as draft:
+                np.savez(draft, **truth_arrays(result))
+                about = {"simulation": settings.model_dump(mode="json")}
+                calab.save_for_tuning(result.traces, settings.fs_hz, output, about)
+        summary = {
+            "cells": settings.num_cells,
+            "frames": settings.num_timepoints,
+            "fs_hz": settings.fs_hz,
+            "seed": settings.seed,
+            "seconds": round(seconds, 3),
+        }
+        if json:
+            print_json({**summary, "output": [str(file) for file in files]})
+        else:
+            print_pairs({**summary, "output": "\n".join(map(str, files))})
 
 
 def simulation_config(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_convergence"]
 
+#: Floor of the axis where nothing ever changed.
+LEAST_CHANGE = 1e-3
+
 
 def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     """Draw how much the kernel and its time constants changed in each iteration.
@@ -29,8 +32,8 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        Changes relative to the iteration before, on a logarithmic axis. Without a history it says
-        so and is empty.
+        Changes relative to the iteration before, on a logarithmic axis; triangles on its floor
+        where nothing changed. Without a history it says so and is empty.
 
     Raises
     ------
@@ -46,20 +49,21 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     history = result.metadata.get("history") or []
     iterations = _column(history, "iteration")
     rise, decay = _column(history, "tau_rise"), _column(history, "tau_decay")
-    drawn = False
-    for values, color, label in (
+    series = [
         (_column(history, "kernel_change"), FIT, "kernel"),
         (_steps(rise), TRUE, f"rise time ({_last(rise)})"),
         (_steps(decay), INFERRED, f"decay time ({_last(decay)})"),
-    ):
-        # Nothing changed is further down than a logarithm reaches.
-        shown = np.where(values > 0, values, np.nan)
-        if np.isfinite(shown).any():
-            ax.plot(iterations, shown, "o-", ms=3.5, lw=1.2, color=color, label=label)
-            drawn = True
-    if drawn:
-        _mark_tolerance(ax, result.metadata)
+    ]
+    changes = np.concatenate([values for values, _, _ in series])
+    if np.isfinite(changes).any():
         ax.set_yscale("log")
+        floor = _floor(changes)
+        for values, color, label in series:
+            _draw(ax, iterations, values, floor, color, label)
+        _mark_tolerance(ax, result.metadata)
+        if (changes == 0).any():
+            ax.plot([], [], "v", ms=6, mfc="white", color="#555555", label="no change")
+            ax.set_ylim(bottom=floor)
         whole_numbers(ax.xaxis)
     else:
         ax.text(0.5, 0.5, "no iterations", transform=ax.transAxes, ha="center", color="#555555")
@@ -79,6 +83,39 @@ def _steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     steps = np.full(values.shape, np.nan)
     steps[1:] = np.abs(np.diff(values)) / values[1:]
     return steps
+
+
+def _floor(changes: NDArray[np.float64]) -> float:
+    """Lowest of the axis: the power of ten at least a factor of two below every change."""
+    positive = changes[changes > 0]
+    return float(10 ** np.floor(np.log10(positive.min() / 2))) if positive.size else LEAST_CHANGE
+
+
+def _draw(
+    ax: Axes,
+    iterations: NDArray[np.float64],
+    values: NDArray[np.float64],
+    floor: float,
+    color: str,
+    label: str,
+) -> None:
+    """Draw a line whose zeros, which no logarithm reaches, stand on the floor of the axis."""
+    if not np.isfinite(values).any():
+        return
+    still = values == 0
+    shown = np.where(still, floor, values)
+    ax.plot(iterations, shown, "-", lw=1.2, color=color)
+    ax.plot(iterations, np.where(still, np.nan, values), "o-", ms=3.5, color=color, label=label)
+    ax.plot(
+        iterations[still],
+        shown[still],
+        "v",
+        ms=6,
+        mfc="white",
+        color=color,
+        clip_on=False,
+        zorder=3,
+    )
 
 
 def _last(values: NDArray[np.float64]) -> str:
