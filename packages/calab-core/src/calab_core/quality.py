@@ -152,7 +152,7 @@ def quality(
     low SNR                `snr` below 2; where it is unknown, `peak_snr` below 5
     poor fit               `pve` below 0 in spite of spikes: a constant would fit better
     residual correlated    `residual_autocorrelation_max` beyond 0.2 and five standard errors
-    drift                  the baseline moves further than the highest transient reaches above it
+    drift                  the baseline moves fast, or may do so; ``result.details.drift`` says how
     high rate              more than 20 spikes per second on average, where the scale is known
     =====================  ======================================================================
 
@@ -262,7 +262,7 @@ def _flags(result: CaDeconResult, cell: int, one: dict[str, float]) -> tuple[str
         "low SNR": low,
         "poor fit": one["pve"] < 0 and not none,
         "residual correlated": correlated and not excluded,
-        "drift": one["drift"] > one["peak"] and not one["constant"],
+        "drift": cell in details.drift,
         "high rate": known and one["event_rate"] > _HIGH_RATE,
     }
     return tuple(name for name, up in raised.items() if up)

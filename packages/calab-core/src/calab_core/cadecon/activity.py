@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from calab_solver.inference import Amplitudes, infer_spikes, measure_amplitudes
+from calab_solver.inference import KNOWN_EVENTS, Amplitudes, infer_spikes, measure_amplitudes
 from numpy.typing import NDArray
 
 from .kernel import Array, Kernel
@@ -112,7 +112,7 @@ def deconvolve_cells(
         kernels.append(own)
         working = _working(recording, part, own, cells)
         times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
-        measured.append(measure_amplitudes(working, times, recording.noise[part]))
+        measured.append(_of_few(measure_amplitudes(working, times, recording.noise[part])))
         done += part.size
         report("amplitudes", done, usable.size)
     log_alphas = _shrunk(measured)
@@ -146,6 +146,19 @@ def _working(
 ) -> Array:
     working = recording.traces[part].astype(np.float64) - cells.removed[part]
     return low_passed(recording, working, kernels)
+
+
+def _of_few(amplitudes: Amplitudes) -> Amplitudes:
+    """Take the median event for one spike in cells with too few events to say more.
+
+    Their posterior is hardly more than its prior, which may make two spikes of a single event.
+    """
+    log_alpha = amplitudes.log_alpha.copy()
+    for cell in np.flatnonzero(amplitudes.n_events < KNOWN_EVENTS):
+        events = amplitudes.events.amplitudes[cell]
+        if events.size:
+            log_alpha[cell] = np.log(np.median(events))
+    return replace(amplitudes, log_alpha=log_alpha)
 
 
 def _shrunk(measured: list[Amplitudes]) -> list[Array]:
