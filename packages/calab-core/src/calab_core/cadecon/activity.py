@@ -17,6 +17,8 @@ __all__ = ["Cells", "deconvolve_cells"]
 
 #: Fewest cells of known amplitude that make a population.
 POPULATION = 5
+#: Null levels above which an event is large enough to tell the amplitude of one spike.
+LARGE = 3.5
 #: Least spread of the logarithm of the amplitude over a population.
 LEAST_SPREAD = 0.2
 
@@ -149,15 +151,17 @@ def _working(
 
 
 def _of_few(amplitudes: Amplitudes) -> Amplitudes:
-    """Take the median event for one spike in cells with too few events to say more.
+    """Take the median large event for one spike in cells with too few to say more.
 
-    Their posterior is hardly more than its prior, which may make two spikes of a single event.
+    Their posterior is hardly more than its prior, which makes two spikes of a single event.
     """
     log_alpha = amplitudes.log_alpha.copy()
-    for cell in np.flatnonzero(amplitudes.n_events < KNOWN_EVENTS):
+    few = (amplitudes.n_events > 0) & (amplitudes.n_events < KNOWN_EVENTS)
+    for cell in np.flatnonzero(few):
         events = amplitudes.events.amplitudes[cell]
-        if events.size:
-            log_alpha[cell] = np.log(np.median(events))
+        large = events[events > LARGE * amplitudes.null_level[cell]]
+        if large.size:
+            log_alpha[cell] = np.log(np.median(large))
     return replace(amplitudes, log_alpha=log_alpha)
 
 
