@@ -215,3 +215,26 @@ def test_inverted_traces_claim_nothing(small):
 def test_what_single_precision_cannot_hold_is_refused(small):
     with pytest.raises(ValueError, match=r"^traces: expected values up to 1e\+30, got"):
         run_cadecon(1e300 * small, FS)
+
+
+@pytest.mark.xfail(
+    reason="Known defect: half of the frames raise the null level by a factor of 1.4, and the rule "
+    "of the scale then sees no whole multiples in events that are the same as without gaps.",
+    strict=True,
+)
+def test_every_second_frame_missing_leaves_the_counts(small, usual):
+    known = usual.details.scale_known
+    result, _ = answer(np.where(np.arange(SHAPE[1]) % 2 == 0, small, np.nan))
+    counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
+    np.testing.assert_allclose(counts, expected, rtol=0.15)
+
+
+def test_every_second_frame_missing_claims_nothing_wrong(small, usual):
+    result, _ = answer(np.where(np.arange(SHAPE[1]) % 2 == 0, small, np.nan))
+    known = usual.details.scale_known & result.details.scale_known
+    counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
+    np.testing.assert_allclose(counts, expected, rtol=0.15)
+    assert not result.details.drift
+    # Each spike is still found, whatever its amplitude is taken for.
+    fits = [r.details.reconvolution - r.details.removed_baseline for r in (result, usual)]
+    assert min(np.corrcoef(*pair)[0, 1] for pair in zip(*fits, strict=True)) > 0.95

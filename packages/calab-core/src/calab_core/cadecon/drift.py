@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from calab_solver import score_kernels
+from calab_solver import find_foot, score_kernels
 from numpy.typing import NDArray
 
 from .kernel import Array, Kernel
@@ -134,6 +134,9 @@ def find_drift(recording: Recording, usable: NDArray[np.int64]) -> Drift:
         for index in np.unique(kernels[~less]):
             rows = np.flatnonzero(~less & (kernels == index))
             less[rows] = _follows(recording, moving[rows], KERNELS[index])
+        concerned = np.flatnonzero(less | doubtful)
+        rests = _rests(recording, moving[concerned], compared.excess[1:, :, concerned])
+        less[concerned[rests]] = doubtful[concerned[rests]] = False
         drifting = moving[less]
         unsure.update(moving[doubtful & ~less].tolist())
         if drifting.size:
@@ -165,28 +168,61 @@ def _compare(recording: Recording, cells: NDArray[np.int64]) -> _Compared:
     traces = recording.traces[cells].astype(np.float64)
     shape = (1 + len(WINDOWS), len(KERNELS), cells.size)
     excess, events = np.full(shape, np.inf), np.full(shape, np.inf)
-    frames = (~np.isnan(traces)).sum(axis=1)
     for i, window in enumerate((None, *WINDOWS)):
         steady = traces if window is None else traces - envelope(recording, traces, window)
-        cost = 0.0 if window is None else COST / (window * recording.fs)
         for j, kernel in enumerate(KERNELS):
             if window is not None and window < LEAST_DECAYS * kernel.tau_decay:
                 continue
-            scores = score_kernels(
-                steady - quantile(recording, steady, window_seconds(kernel)),
-                recording.fs,
-                recording.noise[cells],
-                [kernel.tau_rise],
-                [kernel.tau_decay],
-                [[row, 0, traces.shape[1]] for row in range(cells.size)],
-                segments=recording.segments,
-                n_threads=recording.n_threads,
-                mismatch=MISMATCH,
-                **QUICK,
-            )
-            excess[i, j] = scores.objective[:, 0] / frames - 1 + cost
-            events[i, j] = scores.n_events[:, 0]
+            working = steady - quantile(recording, steady, window_seconds(kernel))
+            excess[i, j], events[i, j] = _scores(recording, cells, working, kernel)
+            if window is not None:
+                excess[i, j] += COST / (window * recording.fs)
     return _Compared(excess, events)
+
+
+def _above_foot(recording: Recording, cells: NDArray[np.int64], kernel: Kernel) -> Array:
+    """Take the constant off that dense activity stands on, of which a quantile shows nothing."""
+    traces = recording.traces[cells].astype(np.float64)
+    return traces - find_foot(
+        traces,
+        recording.fs,
+        recording.noise[cells],
+        np.full(cells.size, kernel.tau_rise),
+        np.full(cells.size, kernel.tau_decay),
+        segments=recording.segments,
+        n_threads=recording.n_threads,
+        window=None,
+    )
+
+
+def _scores(
+    recording: Recording, cells: NDArray[np.int64], working: Array, kernel: Kernel
+) -> tuple[Array, Array]:
+    """Return excess per frame and number of events of traces without their baselines."""
+    scores = score_kernels(
+        working,
+        recording.fs,
+        recording.noise[cells],
+        [kernel.tau_rise],
+        [kernel.tau_decay],
+        [[row, 0, working.shape[1]] for row in range(cells.size)],
+        segments=recording.segments,
+        n_threads=recording.n_threads,
+        mismatch=MISMATCH,
+        **QUICK,
+    )
+    frames = (~np.isnan(working)).sum(axis=1)
+    return scores.objective[:, 0] / frames - 1, scores.n_events[:, 0].astype(np.float64)
+
+
+def _rests(recording: Recording, cells: NDArray[np.int64], under: Array) -> NDArray[np.bool_]:
+    """Whether a constant leaves no more than envelopes: dense activity stands on one."""
+    least = np.full(cells.size, np.inf)
+    for kernel in KERNELS if cells.size else ():
+        above = _above_foot(recording, cells, kernel)
+        least = np.fmin(least, _scores(recording, cells, above, kernel)[0])
+    most = LESS_EXCESS * under.min(axis=(0, 1), initial=np.inf) + LEAST_EXCESS
+    return np.asarray(least <= most)
 
 
 def _judge(
