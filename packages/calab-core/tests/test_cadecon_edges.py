@@ -60,9 +60,9 @@ def test_one_event():
     traces[0, 1000 : 1000 + kernel.size] += kernel
     result, judged = answer(traces)
     times = result.details.spike_times
-    # Nothing tells how many spikes it was, but it is there and nowhere else.
-    assert times[0].size >= 1
-    np.testing.assert_allclose(times[0], 1000 / FS, atol=0.2)
+    # Nothing tells how many spikes it was, so it is one; it is there and nowhere else.
+    assert times[0].size == 1
+    np.testing.assert_allclose(times[0], 1000 / FS, atol=0.1)
     assert times[1].size == times[2].size == 0
     assert result.details.units.tolist() == ["arbitrary"] * 3
     assert "scale unknown" in judged.flags[0]
@@ -117,11 +117,64 @@ def test_moderate_drift(small, usual):
     np.testing.assert_allclose(counts, expected, rtol=0.15, atol=2)
 
 
-def test_strong_drift_claims_nothing_wrong(small):
-    result, _ = answer(small + np.linspace(0, 10, SHAPE[1]))
-    # Drift that cannot be told from calcium leaves the scale unknown rather than wrong.
+SECONDS = np.arange(SHAPE[1]) / FS
+#: Drifts whose range is 1, as functions of the cell.
+DRIFTS = {
+    "ramp": lambda cell: SECONDS / SECONDS[-1],
+    "sine": lambda cell: 0.5 * np.sin(2 * np.pi * SECONDS / 60 + cell),
+    "fast sine": lambda cell: 0.5 * np.sin(2 * np.pi * SECONDS / 30 + cell),
+    "bleaching": lambda cell: np.exp(-SECONDS / 25),
+    "fast bleaching": lambda cell: np.exp(-SECONDS / 8),
+    "step": lambda cell: (SECONDS - 4 * cell > 40).astype(float),
+    "walk": lambda cell: walk(cell),
+}
+
+
+def walk(cell):
+    steps = np.random.default_rng(cell).standard_normal(SHAPE[1] + 60)
+    path = np.convolve(np.cumsum(steps), np.full(61, 1 / 61), mode="valid")
+    return path / np.ptp(path)
+
+
+def drifting(name, size):
+    return size * np.stack([DRIFTS[name](cell) for cell in range(SHAPE[0])])
+
+
+@pytest.mark.parametrize("size", [10.0, 30.0])
+@pytest.mark.parametrize("name", DRIFTS)
+def test_strong_drift_is_named_and_claims_nothing_wrong(small, usual, name, size):
+    result, judged = answer(small + drifting(name, size))
     known = result.details.scale_known
     assert np.all(np.abs(result.alphas[known] - 1) < 0.3)
+    counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
+    np.testing.assert_allclose(counts, expected, rtol=0.3, atol=3)
+    flagged = [cell for cell, flags in enumerate(judged.flags) if "drift" in flags]
+    assert flagged == sorted(result.details.drift)
+    assert len(flagged) >= 5
+    assert result.metadata["drift"] == {str(k): v for k, v in result.details.drift.items()}
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_strong_drift_of_silent_cells_is_no_activity(name):
+    result, judged = answer(noise(*SHAPE) + drifting(name, 10.0))
+    assert not result.details.scale_known.any()
+    # A random walk has kinks that no trend follows.
+    assert np.median(result.activity.sum(axis=1)) < (60 if name == "walk" else 30)
+    assert all("drift" in flags for flags in judged.flags)
+
+
+@pytest.mark.parametrize(("name", "least"), [("ramp", 0.95), ("bleaching", 0.95), ("sine", 0.9)])
+def test_what_is_above_a_drift_is_the_calcium(small, usual, name, least):
+    result, _ = answer(small + drifting(name, 10.0))
+    fits = [r.details.reconvolution - r.details.removed_baseline for r in (result, usual)]
+    alike = [np.corrcoef(*pair)[0, 1] for pair in zip(*fits, strict=True)]
+    assert min(alike) > least
+
+
+def test_no_drift_is_left_alone(small, usual):
+    assert usual.details.drift == usual.metadata["drift"] == {}
+    judged = quality(usual, small)
+    assert not any("drift" in flags for flags in judged.flags)
 
 
 @pytest.mark.parametrize("fs", [3.0, 300.0])
@@ -163,3 +216,26 @@ def test_inverted_traces_claim_nothing(small):
 def test_what_single_precision_cannot_hold_is_refused(small):
     with pytest.raises(ValueError, match=r"^traces: expected values up to 1e\+30, got"):
         run_cadecon(1e300 * small, FS)
+
+
+@pytest.mark.xfail(
+    reason="Known defect: half of the frames raise the null level by a factor of 1.4, and the rule "
+    "of the scale then sees no whole multiples in events that are the same as without gaps.",
+    strict=True,
+)
+def test_every_second_frame_missing_leaves_the_counts(small, usual):
+    known = usual.details.scale_known
+    result, _ = answer(np.where(np.arange(SHAPE[1]) % 2 == 0, small, np.nan))
+    counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
+    np.testing.assert_allclose(counts, expected, rtol=0.15)
+
+
+def test_every_second_frame_missing_claims_nothing_wrong(small, usual):
+    result, _ = answer(np.where(np.arange(SHAPE[1]) % 2 == 0, small, np.nan))
+    known = usual.details.scale_known & result.details.scale_known
+    counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
+    np.testing.assert_allclose(counts, expected, rtol=0.15)
+    assert not result.details.drift
+    # Each spike is still found, whatever its amplitude is taken for.
+    fits = [r.details.reconvolution - r.details.removed_baseline for r in (result, usual)]
+    assert min(np.corrcoef(*pair)[0, 1] for pair in zip(*fits, strict=True)) > 0.95

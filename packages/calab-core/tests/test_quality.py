@@ -116,7 +116,10 @@ def test_flags_of_traces_that_break_the_model(make):
         "removed_baseline": moved.removed_baseline + drift,
         "reconvolution": moved.reconvolution + drift,
     }
-    assert flags_of(make, spikes, clean + drift, **changes) == ("drift",)
+    # A baseline that the quantile followed is none; the run says which it did not.
+    assert flags_of(make, spikes, clean + drift, **changes) == ()
+    said = {"drift": {0: "the baseline moves"}}
+    assert flags_of(make, spikes, clean + drift, **changes, **said) == ("drift",)
     assert flags_of(make, 100 * spikes, traces_of(100 * spikes)) == ("high rate",)
     assert flags_of(make, spikes, clean, noise=np.array([1.5])) == ("low SNR",)
 

@@ -182,7 +182,11 @@ def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, i
         return best.mean, best.sd, best.n_events, null, True
     if best.log_odds < LIKELY or best.sd > FAIRLY_SURE:
         best, null = _scale(coarse, cell), coarse.null_level[cell]
-    return best.mean, float(np.hypot(best.sd, UNEVIDENT_SD)), best.n_events, null, False
+    mean = best.mean
+    if 0 < best.n_events < KNOWN_EVENTS:
+        # The posterior is hardly more than its prior, which makes two spikes of a single event.
+        mean = float(np.log(np.median(np.sort(coarse.amplitudes[cell])[-best.n_events :])))
+    return mean, float(np.hypot(best.sd, UNEVIDENT_SD)), best.n_events, null, False
 
 
 def _scale(events: Events, cell: int, **options: Any) -> EventScale:

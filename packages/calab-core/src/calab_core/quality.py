@@ -20,8 +20,8 @@ __all__ = ["Quality", "quality"]
 # Thresholds of the flags; the docstring of `quality` names them.
 _LOW_SNR = 2.0
 _LOW_PEAK_SNR = 5.0
-_CORRELATED = 0.2
-_HIGH_RATE = 20.0
+_CORRELATED = 0.25
+_HIGH_RATE = 2.0
 _MOSTLY = 0.5
 _CLIPPED_RUN = 3
 
@@ -151,13 +151,15 @@ def quality(
     scale unknown          the amplitude of one spike could not be determined
     low SNR                `snr` below 2; where it is unknown, `peak_snr` below 5
     poor fit               `pve` below 0 in spite of spikes: a constant would fit better
-    residual correlated    `residual_autocorrelation_max` beyond 0.2 and five standard errors
-    drift                  the baseline moves further than the highest transient reaches above it
-    high rate              more than 20 spikes per second on average, where the scale is known
+    residual correlated    `residual_autocorrelation_max` beyond 0.25 and five standard errors
+    drift                  the baseline moves fast, or may do so; ``result.details.drift`` says how
+    high rate              more than 2 spikes per second on average, where the scale is known
     =====================  ======================================================================
 
     A correlated residual means that the kernel, the baseline or the noise of the cell is not as
-    modelled (or that its spikes were missed); its counts deserve a look at the trace.
+    modelled (or that its spikes were missed); its counts deserve a look at the trace. How often
+    each flag is raised on recordings with known spikes, and how much worse the flagged neurons
+    are, is told in ``docs/reference/quality.md``.
 
     References
     ----------
@@ -262,7 +264,7 @@ def _flags(result: CaDeconResult, cell: int, one: dict[str, float]) -> tuple[str
         "low SNR": low,
         "poor fit": one["pve"] < 0 and not none,
         "residual correlated": correlated and not excluded,
-        "drift": one["drift"] > one["peak"] and not one["constant"],
+        "drift": cell in details.drift,
         "high rate": known and one["event_rate"] > _HIGH_RATE,
     }
     return tuple(name for name, up in raised.items() if up)

@@ -6,12 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from calab_solver.inference import (
-    KNOWN_EVENTS,
-    Amplitudes,
-    infer_spikes,
-    measure_amplitudes,
-)
+from calab_solver.inference import KNOWN_EVENTS, Amplitudes, infer_spikes, measure_amplitudes
 from numpy.typing import NDArray
 
 from .kernel import Array, Kernel

@@ -31,6 +31,7 @@ def assemble(
     cells: Cells,
     cell_ids: NDArray[Any],
     excluded: dict[int, str],
+    drift: dict[int, str],
 ) -> CaDeconResult:
     """Make the result.
 
@@ -46,6 +47,8 @@ def assemble(
         How the cells are known.
     excluded : dict of int to str
         Reason per row.
+    drift : dict of int to str
+        What the baseline of a row does, where it moves fast.
 
     Returns
     -------
@@ -84,6 +87,7 @@ def assemble(
         units=units,
         subset_kernels=tuple(one for one in free if one is not None),
         kernel_fs=fs * FREE_BINS,
+        drift=drift,
     )
     np.add(cells.fit, cells.removed, out=cells.fit)
     pves = np.array([_pve(traces[cell], cells, cell) for cell in range(len(traces))], np.float64)
@@ -183,6 +187,7 @@ def _metadata(
         "history": found.history,
         "cell_ids": details.cell_ids.tolist(),
         "excluded": {str(cell): reason for cell, reason in details.excluded.items()},
+        "drift": {str(cell): reason for cell, reason in details.drift.items()},
         "noise": _plain(details.noise),
         "alphas": _plain(cells.alphas),
         "alpha_sd": _plain(details.alpha_sd),

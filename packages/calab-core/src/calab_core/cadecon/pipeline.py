@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .activity import deconvolve_cells
 from .assemble import assemble
+from .drift import find_drift
 from .result import CaDeconResult
 from .screen import screen
 from .search import FALLBACK, Found, shared_kernel
@@ -138,9 +139,14 @@ def run_cadecon(
     recording = Recording(batch, rate, starts, noise, settings, factor, threads)
     excluded = screen(batch)
     usable = np.array([c for c in range(len(batch)) if c not in excluded], dtype=np.int64)
-    found = shared_kernel(recording, usable, report) if usable.size else Found(FALLBACK)
-    cells = deconvolve_cells(recording, usable, found.kernel, report)
-    return assemble(recording, found, cells, ids, excluded)
+    drift = find_drift(recording, usable)
+    steady = drift.removed(recording)
+    found = shared_kernel(steady, usable, report) if usable.size else Found(FALLBACK)
+    cells = deconvolve_cells(steady, usable, found.kernel, report)
+    for cell, trend in drift.trends.items():
+        cells.removed[cell] += trend
+    cells.known = drift.claimed(cells.known, cells.alphas)
+    return assemble(recording, found, cells, ids, excluded, drift.reasons())
 
 
 def _resolve(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -55,6 +55,9 @@ class CaDeconDetails:
         Free-form kernel of each subset in the last iteration, divided by its peak.
     kernel_fs : float
         Samples per second of `subset_kernels`.
+    drift : dict of int to str
+        Row of a cell whose baseline moves faster than the quantile follows, or may do so, and what
+        was done about it.
     """
 
     rate: NDArray[np.float32]
@@ -74,6 +77,7 @@ class CaDeconDetails:
     units: NDArray[np.str_]
     subset_kernels: tuple[NDArray[np.floating[Any]], ...]
     kernel_fs: float
+    drift: dict[int, str] = field(default_factory=dict)
 
 
 class _Fields(NamedTuple):

@@ -28,9 +28,10 @@ _ADVICE = {
     "poor fit": "The fit is worse than a constant. Look at the trace.",
     "residual correlated": "The fit leaves more than white noise: another kernel, a moving "
     "baseline, surrounding tissue or missed spikes. Look at the trace.",
-    "drift": "The baseline moves further than the transients reach: bleaching, focus or movement.",
-    "high rate": "More than 20 spikes per second on average: the amplitude of one spike may be "
-    "taken for too small.",
+    "drift": "The baseline moves fast (bleaching, focus, movement), or sustained activity looks "
+    "as if it did: some of the spikes may be drift.",
+    "high rate": "More than 2 spikes per second on average: transients overlap, counts are less "
+    "certain, or the amplitude of one spike is taken for too small.",
 }
 
 
