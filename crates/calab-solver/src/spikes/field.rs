@@ -68,15 +68,6 @@ impl States {
     fn set(&mut self, frame: usize, [decay, rise]: [f64; 2]) {
         (self.decay[frame], self.rise[frame]) = (decay, rise);
     }
-
-    /// Adds `factor` times the other ones.
-    fn add(&mut self, factor: f64, other: &Self) {
-        let add = |own: &mut [f64], other: &[f64]| {
-            own.iter_mut().zip(other).for_each(|(a, b)| *a += factor * b);
-        };
-        add(&mut self.decay, &other.decay);
-        add(&mut self.rise, &other.rise);
-    }
 }
 
 pub(super) struct Field<'a> {
