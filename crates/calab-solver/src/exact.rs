@@ -20,6 +20,8 @@ use crate::interior::{
 /// Halo of a window on either side, in decay times: the halves of a trace then agree to about
 /// `exp(-HALO)` of a spike, and the gap that this leaves is of second order.
 const HALO: f64 = 10.0;
+/// Rise times that are added to it where one number couples all windows.
+const RISE_HALO: f64 = 3.0;
 /// Windows are at most about this long; eight of them side by side stay in the cache.
 const WINDOW: usize = 4096;
 /// The core of a window is at least this many halos long.
@@ -329,8 +331,10 @@ impl Exact {
 /// segment that is long enough.
 fn joined(settings: &Settings) -> Option<Cut> {
     let &[(start, end)] = settings.segments.as_slice() else { return None };
-    let halo = halo(&settings.ar2).max(2);
-    (end - start >= LANES * CORE * halo).then_some(Cut { halo, count: LANES })
+    // Where the roots nearly agree, a transient is more than its slower exponential.
+    let rise = (RISE_HALO / -libm::log(settings.ar2.rise_root)).ceil() as usize;
+    let halo = halo(&settings.ar2).saturating_add(rise).max(2);
+    (end - start >= (LANES * CORE).saturating_mul(halo)).then_some(Cut { halo, count: LANES })
 }
 
 fn halo(ar2: &Ar2) -> usize {
