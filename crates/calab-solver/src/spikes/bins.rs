@@ -13,6 +13,12 @@ use super::shape::Spot;
 /// Frames that are looked at side by side.
 const SIDE: usize = 8;
 
+/// Phases that are looked at without asking first whether any may matter.
+const FEW: usize = 4;
+
+/// Far above what the sums of three products are off by, as a share.
+const ROUNDING: f64 = 1e-12;
+
 /// What is compared between bins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Measure {
@@ -44,6 +50,9 @@ impl Measure {
 pub(super) struct Ruler {
     measure: Measure,
     table: Vec<[f64; 3]>,
+    /// How far the rows are from the line between the first and the last one: no phase lies further
+    /// above the better of these two.
+    slack: [f64; 3],
 }
 
 /// A bin, its measure, correlation and energy.
@@ -75,6 +84,44 @@ impl Ruler {
         best
     }
 
+    fn new(measure: Measure, table: Vec<[f64; 3]>) -> Self {
+        let (first, last) = (table[0], table[table.len() - 1]);
+        let steps = (table.len() - 1).max(1) as f64;
+        let mut slack = [0.0_f64; 3];
+        for (phase, row) in table.iter().enumerate() {
+            let share = phase as f64 / steps;
+            for (k, slack) in slack.iter_mut().enumerate() {
+                let line = first[k] + share * (last[k] - first[k]);
+                // What rounding makes of the line and of a measure is far below that.
+                *slack = slack.max((row[k] - line).abs() + ROUNDING * row[k].abs());
+            }
+        }
+        Self { measure, table, slack }
+    }
+
+    /// Whether some of the frames may have a measure from `least` on.
+    fn may_reach(&self, least: f64, d: &[f64; SIDE], r: &[f64; SIDE]) -> bool {
+        if self.table.len() <= FEW {
+            return true;
+        }
+        let mut highest = [f64::NEG_INFINITY; SIDE];
+        for k in 0..SIDE {
+            highest[k] = self.bound([d[k], r[k]]);
+        }
+        highest.iter().any(|&value| value >= least)
+    }
+
+    /// No phase of a frame of these states has a larger measure.
+    #[inline]
+    fn bound(&self, [d, r]: [f64; 2]) -> f64 {
+        let [first, last] = [self.table[0], self.table[self.table.len() - 1]];
+        let [a, b, c] = self.slack;
+        let early = first[0] * d - first[1] * r - first[2];
+        let late = last[0] * d - last[1] * r - last[2];
+        let ends = if early > late { early } else { late };
+        ends + (a * d.abs() + b * r.abs() + c)
+    }
+
     fn side(&self, d: &[f64; SIDE], r: &[f64; SIDE], out: &mut [f64]) {
         let mut best = [f64::NEG_INFINITY; SIDE];
         for [a, b, c] in &self.table {
@@ -97,18 +144,25 @@ impl Field<'_> {
             }
             Measure::Above(amplitude) => [*a, *b, amplitude * energy],
         };
-        Ruler { measure, table: phases.map(row).collect() }
+        Ruler::new(measure, phases.map(row).collect())
     }
 
-    /// Writes the largest measure of each of some frames; minus infinity where there are no bins.
-    pub(super) fn survey(&self, ruler: &Ruler, frames: Range<usize>, out: &mut [f64]) {
+    /// Writes the largest measure of each of some frames; minus infinity where there are no bins, and
+    /// perhaps where it is below `least`.
+    pub(super) fn survey(&self, ruler: &Ruler, least: f64, frames: Range<usize>, out: &mut [f64]) {
         let start = frames.start;
         for (block, out) in out.chunks_mut(SIDE).enumerate() {
             let first = start + block * SIDE;
             let (d, r) = (&self.states.decay[first..], &self.states.rise[first..]);
             let complete = self.complete[first..first + out.len()].iter().all(|&whole| whole);
             match (d.first_chunk(), r.first_chunk()) {
-                (Some(d), Some(r)) if complete && out.len() == SIDE => ruler.side(d, r, out),
+                (Some(d), Some(r)) if complete && out.len() == SIDE => {
+                    if ruler.may_reach(least, d, r) {
+                        ruler.side(d, r, out);
+                    } else {
+                        out.fill(f64::NEG_INFINITY);
+                    }
+                }
                 _ => {
                     for (k, out) in out.iter_mut().enumerate() {
                         let found = self.best(ruler, first + k);
@@ -230,6 +284,9 @@ impl<'a> Best<'a> {
 
     pub(super) fn consider(&mut self, frame: usize, states: [f64; 2]) {
         let (value, phase) = if self.field.complete[frame] {
+            if self.ruler.bound(states) <= self.value {
+                return;
+            }
             self.ruler.best(states)
         } else {
             match self.field.best_of(self.ruler, frame, states) {
@@ -244,5 +301,38 @@ impl<'a> Best<'a> {
 
     pub(super) fn found(&self) -> Option<Candidate> {
         self.spot.map(|(spot, states)| self.field.at(self.ruler, spot, states))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::field::FieldOptions;
+    use super::super::shape::Shape;
+    use super::*;
+
+    #[test]
+    fn no_phase_lies_above_the_bound_of_its_frame() {
+        for (rise, decay, upsample) in [(0.1, 0.6, 10), (0.01, 0.2, 30), (0.001, 3.0, 7)] {
+            let shape = Shape::new(rise, decay, 10.0, upsample).unwrap();
+            let height = |i: i32| if (400..420).contains(&i) { 1.0 } else { 0.01 };
+            let value = |i: i32| height(i) * (f64::from(i * 7919 % 101) - 50.0);
+            let trace: Vec<f64> = (0..900).map(value).collect();
+            let field = Field::new(&shape, &trace, 1.0, &[], &FieldOptions::default()).unwrap();
+            for measure in [Measure::Free, Measure::Above(0.7)] {
+                let ruler = field.ruler(measure);
+                let mut all = vec![0.0; 900];
+                field.survey(&ruler, f64::NEG_INFINITY, 0..900, &mut all);
+                let least = 0.5 * all.iter().copied().fold(0.0, f64::max);
+                let mut some = vec![0.0; 900];
+                field.survey(&ruler, least, 0..900, &mut some);
+                let mut passed_over = 0;
+                for (frame, (all, some)) in all.iter().zip(&some).enumerate() {
+                    assert!(*all <= ruler.bound(field.states.at(frame)) || !field.complete[frame]);
+                    passed_over += usize::from(some < all);
+                    assert!(some.to_bits() == all.to_bits() || *all < least);
+                }
+                assert!(passed_over > 0 || upsample <= FEW);
+            }
+        }
     }
 }

@@ -25,6 +25,9 @@ const COMPLETE: f64 = 1e-10;
 /// Frames of a recursion after which it is looked at whether it has come to nothing.
 const FLUSH: usize = 64;
 
+/// Sums side by side.
+const SUMS: usize = 8;
+
 /// How exactly a field is kept, and which bins it offers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FieldOptions {
@@ -187,7 +190,13 @@ impl<'a> Field<'a> {
 
     /// Sum of the squared residual over recorded frames.
     pub(super) fn squared_error(&self) -> f64 {
-        self.samples().map(|(_, r)| r * r).sum()
+        let mut sums = [0.0; SUMS];
+        let blocks = self.trace.chunks(SUMS).zip(self.calcium.chunks(SUMS));
+        for ((trace, calcium), mask) in blocks.zip(self.mask.chunks(SUMS)) {
+            let parts = sums.iter_mut().zip(trace).zip(calcium).zip(mask);
+            parts.for_each(|(((sum, y), c), m)| *sum += m * (y - c) * (y - c));
+        }
+        sums.iter().sum()
     }
 
     /// Makes the inverted residual the trace.

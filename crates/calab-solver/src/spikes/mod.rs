@@ -211,10 +211,13 @@ fn named(field: &Field<'_>, events: &[Event], options: &EventOptions) -> Events 
 /// the calcium; without that a few large bursts would decide everything.
 fn misfit(field: &Field<'_>, mismatch: f64) -> f64 {
     let noise = field.sigma * field.sigma;
+    if mismatch <= 0.0 {
+        return field.squared_error() / noise;
+    }
     let share = mismatch * mismatch / noise;
     let term = |(y, r): (f64, f64)| {
         let spread = 1.0 + share * (y - r) * (y - r);
-        r * r / (noise * spread) + if mismatch > 0.0 { libm::log(spread) } else { 0.0 }
+        r * r / (noise * spread) + libm::log(spread)
     };
     field.samples().map(term).sum()
 }

@@ -110,6 +110,8 @@ struct Search<'a> {
     /// Number of changes so far, and which of them was the last to touch each frame.
     changes: usize,
     touched: Vec<usize>,
+    /// Changes from this one on came after the frames were last asked for spikes.
+    scanned: usize,
     alpha: f64,
     theta: f64,
     window: usize,
@@ -147,6 +149,7 @@ impl<'a> Search<'a> {
             spikes: Vec::new(),
             changes: 0,
             touched: vec![0; trace.len()],
+            scanned: 0,
             alpha,
             theta,
             window,
@@ -266,9 +269,12 @@ impl<'a> Search<'a> {
 
     /// Adds spikes where the residual asks for them.
     fn add_all(&mut self, interrupted: &dyn Fn() -> bool) -> Result<(), SolverError> {
-        let mut frame = 0;
+        let (mut frame, changes) = (0, self.changes);
         while self.spikes.len() < self.most {
-            let Some(first) = self.next_wanted(frame) else { break };
+            let Some(first) = self.next_wanted(frame) else {
+                self.scanned = changes + 1;
+                break;
+            };
             if interrupted() {
                 return Err(SolverError::Interrupted);
             }
@@ -289,8 +295,12 @@ impl<'a> Search<'a> {
         let (mut values, n_frames) = ([0.0; LOOK_AHEAD], self.field.n_frames());
         for first in (frame..n_frames).step_by(LOOK_AHEAD) {
             let frames = first..n_frames.min(first + LOOK_AHEAD);
+            // Where nothing changed since it was asked last, the answer is no again.
+            if self.touched[frames.clone()].iter().all(|&change| change < self.scanned) {
+                continue;
+            }
             let values = &mut values[..frames.len()];
-            self.field.survey(&self.asking, frames.clone(), values);
+            self.field.survey(&self.asking, 0.0, frames.clone(), values);
             let asking = frames.zip(&*values).filter(|(_, value)| **value > 0.0);
             if let Some((found, _)) = { asking }.find(|(frame, _)| self.wanted(*frame).is_some()) {
                 return Some(found);

@@ -27,7 +27,7 @@ pub(super) fn pursue(
 ) -> Result<Vec<Event>, SolverError> {
     let ruler = field.ruler(Measure::Free);
     let mut gains = vec![0.0; field.n_frames()];
-    field.survey(&ruler, 0..field.n_frames(), &mut gains);
+    field.survey(&ruler, rule.least, 0..field.n_frames(), &mut gains);
     let (mut tournament, mut refused) = (Tournament::new(gains), Vec::new());
     let mut events = Vec::new();
     while let Some((frame, largest)) = tournament.best() {
@@ -42,7 +42,8 @@ pub(super) fn pursue(
             let event = Event { spot: found.spot, amplitude: found.amplitude() };
             events.push(event);
             let changed = field.add(event);
-            field.survey(&ruler, changed.clone(), &mut tournament.gains[changed.clone()]);
+            let gains = &mut tournament.gains[changed.clone()];
+            field.survey(&ruler, rule.least, changed.clone(), gains);
             changed
         } else {
             refused.push(frame);
