@@ -92,7 +92,15 @@ def event_scale(
     weight_mean: float,
     prior_mean: float,
     prior_sd: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], float, float, int]: ...
+) -> tuple[
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    float,
+    float,
+    float,
+    int,
+]: ...
 def find_events(
     batch: dict[str, Any], noise: NDArray[np.float64], rules: dict[str, float]
 ) -> tuple[

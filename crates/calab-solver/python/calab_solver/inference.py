@@ -29,18 +29,29 @@ Array = NDArray[np.float64]
 #: How events are found that tell the amplitude of one spike: without the small ones beside large
 #: ones, which are what varies from transient to transient.
 COARSE: dict[str, Any] = {"ratio": 0.1, "rounds": 2, "sweeps": 1}
-#: Standard deviation of the logarithm of the amplitude below which the events are whole multiples
-#: of it beyond doubt. Then all of them count, for what the coarse search leaves out of bursts is no
-#: variation but spikes.
-BEYOND_DOUBT = 0.08
+#: How whole multiples of an amplitude are looked for: as if spikes were all but alike.
+COMB: dict[str, Any] = {
+    "threshold": 3.5,
+    "variations": (0.05, 0.1),
+    "weight_strength": 15.0,
+    "weight_mean": 0.5,
+    "prior_mean": 1.0,
+}
+#: Logarithm of the odds from which such multiples are evident, and largest standard deviation of
+#: the amplitude's logarithm then. Only an evident amplitude is known.
+EVIDENT, SURE = 5.5, 0.15
+#: Standard deviation of the logarithm of an amplitude that is not evident, beyond what its events
+#: say: their distribution then depends on how spikes come in bursts. From recordings with known
+#: spikes (docs/benchmarks.md).
+UNEVIDENT_SD = 0.4
 #: Least amplitude of a spike that is kept, in amplitudes of one spike and in null levels.
 HALF_A_SPIKE = 0.5
 #: Rounds of placing spikes and fitting their amplitude to what they explain.
 REFITS = 4
 #: Change of an amplitude below which it rests.
 RESTED = 0.01
-#: What a scale has to have before counts are claimed to be spikes.
-KNOWN_EVENTS, KNOWN_NULLS, KNOWN_SD = 5, 2.0, 0.35
+#: What an amplitude that is evident needs beside: events, and null levels.
+KNOWN_EVENTS, KNOWN_NULLS = 5, 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +114,8 @@ class Amplitudes:
         nothing was recorded.
     n_events : numpy.ndarray of int64, shape (n_cells,)
         Events well above the null level.
+    evident : numpy.ndarray of bool, shape (n_cells,)
+        Whether the events are whole multiples of the amplitude beyond doubt.
     """
 
     events: Events
@@ -110,13 +123,14 @@ class Amplitudes:
     log_alpha: Array
     log_sd: Array
     n_events: NDArray[np.int64]
+    evident: NDArray[np.bool_]
 
     @property
     def known(self) -> NDArray[np.bool_]:
         """Whether the events determine the amplitude of one spike."""
         with np.errstate(invalid="ignore", divide="ignore"):
             large = self.log_alpha >= np.log(KNOWN_NULLS * self.null_level)
-        return (self.n_events >= KNOWN_EVENTS) & large & (self.log_sd <= KNOWN_SD)
+        return (self.n_events >= KNOWN_EVENTS) & large & self.evident
 
 
 def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitudes:
@@ -147,23 +161,29 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
 
     coarse, events = found(**COARSE), found()
 
-    def scale(cell: int) -> tuple[float, float, int, float]:
-        fine, rough = (_scale(found, cell) for found in (events, coarse))
-        if fine is None or rough is None:
-            return np.nan, np.nan, 0, coarse.null_level[cell]
-        sure = fine.sd < BEYOND_DOUBT
-        chosen, null = (fine, events.null_level) if sure else (rough, coarse.null_level)
-        return chosen.mean, chosen.sd, chosen.n_events, null[cell]
-
     with ThreadPoolExecutor(kernels.n_threads) as pool:
-        rows = list(pool.map(scale, range(len(traces))))
-    mean, sd, count, null = np.array(rows, dtype=np.float64).reshape(-1, 4).T
-    return Amplitudes(events, null, mean, sd, count.astype(np.int64))
+        rows = list(pool.map(lambda cell: _amplitude(events, coarse, cell), range(len(traces))))
+    table = np.array(rows, dtype=np.float64).reshape(-1, 5)
+    mean, sd, count, null, evident = table.T
+    return Amplitudes(events, null, mean, sd, count.astype(np.int64), evident.astype(bool))
 
 
-def _scale(events: Events, cell: int) -> EventScale | None:
-    null = events.null_level[cell]
-    return event_scale(events.amplitudes[cell], null) if null > 0 else None
+def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, int, float, bool]:
+    """Logarithm of the amplitude, its deviation, events, null level, and whether it is evident."""
+    if not (fine.null_level[cell] > 0 and coarse.null_level[cell] > 0):
+        return np.nan, np.nan, 0, coarse.null_level[cell], False
+    # Bursts show their spikes one by one only in fine events, real transients vary less in coarse.
+    combs = [(_scale(events, cell, **COMB), events.null_level[cell]) for events in (fine, coarse)]
+    best, null = max(combs, key=lambda comb: comb[0].log_odds)
+    if best.log_odds >= EVIDENT and best.sd <= SURE:
+        return best.mean, best.sd, best.n_events, null, True
+    rough = _scale(coarse, cell)
+    sd = float(np.hypot(rough.sd, UNEVIDENT_SD))
+    return rough.mean, sd, rough.n_events, coarse.null_level[cell], False
+
+
+def _scale(events: Events, cell: int, **options: Any) -> EventScale:
+    return event_scale(events.amplitudes[cell], events.null_level[cell], **options)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,9 @@ class EventScale:
         Without and with the prior of the amplitude, each up to a constant.
     mean, sd : float
         Mean and standard deviation of the logarithm under the posterior.
+    log_odds : float
+        Logarithm of the odds of whole multiples of an amplitude against a smooth (log-normal)
+        distribution of amplitudes.
     n_events : int
         Events above the threshold.
     """
@@ -36,6 +39,7 @@ class EventScale:
     log_posterior: NDArray[np.float64]
     mean: float
     sd: float
+    log_odds: float
     n_events: int
 
 
@@ -43,11 +47,11 @@ def event_scale(
     amplitudes: ArrayLike,
     null_level: float,
     *,
-    threshold: float = 3.5,
+    threshold: float = 4.0,
     variations: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.4),
-    weight_strength: float = 60.0,
-    weight_mean: float = 0.5,
-    prior_mean: float = 1.0,
+    weight_strength: float = 10.0,
+    weight_mean: float = 0.45,
+    prior_mean: float = 1.1,
     prior_sd: float = 0.7,
 ) -> EventScale:
     r"""Ask the events of one cell for the amplitude of one spike.

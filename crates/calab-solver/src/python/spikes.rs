@@ -184,7 +184,7 @@ pub(super) fn event_scale<'py>(
     weight_mean: f64,
     prior_mean: f64,
     prior_sd: f64,
-) -> PyResult<(Reals<'py>, Reals<'py>, Reals<'py>, f64, f64, usize)> {
+) -> PyResult<(Reals<'py>, Reals<'py>, Reals<'py>, f64, f64, f64, usize)> {
     let options = ScaleOptions {
         threshold,
         variations,
@@ -196,10 +196,10 @@ pub(super) fn event_scale<'py>(
     };
     let amplitudes = amplitudes.as_slice()?;
     let scale = py.detach(|| spikes::event_scale(amplitudes, null_level, &options))?;
-    let Scale { log_alpha, log_likelihood, log_posterior, mean, sd, n_events } = scale;
+    let Scale { log_alpha, log_likelihood, log_posterior, mean, sd, log_odds, n_events } = scale;
     let curves = [log_alpha, log_likelihood, log_posterior].map(|curve| curve.into_pyarray(py));
     let [grid, likelihood, posterior] = curves;
-    Ok((grid, likelihood, posterior, mean, sd, n_events))
+    Ok((grid, likelihood, posterior, mean, sd, log_odds, n_events))
 }
 
 #[pyfunction]

@@ -11,6 +11,12 @@ use libm::{erfc, exp, log, sqrt};
 
 use crate::error::{SolverError, check_positive};
 
+/// Standard deviations beyond which a normal density is nothing beside that of outliers.
+const REACH: f64 = 6.0;
+/// Standard deviations of the logarithm of amplitudes that are no whole multiples.
+const SMOOTH: [f64; 4] = [0.4, 0.56, 0.8, 1.12];
+const SQRT_TWO_PI: f64 = 2.506_628_274_631_000_2;
+
 /// How the amplitude of one spike is found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScaleOptions {
@@ -47,16 +53,16 @@ pub struct ScaleOptions {
 impl Default for ScaleOptions {
     fn default() -> Self {
         Self {
-            threshold: 3.5,
+            threshold: 4.0,
             noise_divisor: 1.6,
             variations: vec![0.05, 0.1, 0.2, 0.3, 0.4],
             common_variation: 0.1,
             most_spikes: 40,
-            weights: (0.05, 0.95, 19),
+            weights: (0.05, 0.95, 10),
             outliers: 0.02,
-            weight_strength: 60.0,
-            weight_mean: 0.5,
-            prior_mean: 1.0,
+            weight_strength: 10.0,
+            weight_mean: 0.45,
+            prior_mean: 1.1,
             prior_sd: 0.7,
             prior_slope: 0.9,
             grid: (-1.5, 4.0, 0.05),
@@ -104,6 +110,8 @@ pub struct Scale {
     pub mean: f64,
     /// Posterior standard deviation of the logarithm.
     pub sd: f64,
+    /// Logarithm of the odds of whole multiples of an amplitude against a smooth distribution.
+    pub log_odds: f64,
     /// Events above the threshold.
     pub n_events: usize,
 }
@@ -127,14 +135,18 @@ pub fn event_scale(
     let n_events = events.len();
     let (events, share) = quantiles(events, options.most_events);
     let grid = grid(events.last().copied(), options);
+    let weights = weight_priors(options);
     let log_likelihood: Vec<f64> =
-        grid.iter().map(|x| log_likelihood(&events, share, exp(*x), options)).collect();
+        grid.iter().map(|x| log_likelihood(&events, share, exp(*x), &weights, options)).collect();
+    let log_prior = log_priors(&grid, options);
     let log_posterior: Vec<f64> =
-        grid.iter().zip(&log_likelihood).map(|(x, l)| l + log_prior(*x, options)).collect();
+        log_likelihood.iter().zip(&log_prior).map(|(l, prior)| l + prior).collect();
     let (mean, sd) = moments(&grid, &log_posterior);
+    let log_odds = log_sum(&log_posterior) - log_smooth(&events, share, options);
     let offset = log(null);
     let log_alpha = grid.iter().map(|x| x + offset).collect();
-    Ok(Scale { log_alpha, log_likelihood, log_posterior, mean: mean + offset, sd, n_events })
+    let mean = mean + offset;
+    Ok(Scale { log_alpha, log_likelihood, log_posterior, mean, sd, log_odds, n_events })
 }
 
 /// The grid of `log(α / null)`, which reaches a little beyond the largest event.
@@ -143,6 +155,13 @@ fn grid(largest: Option<f64>, options: &ScaleOptions) -> Vec<f64> {
     let high = largest.map_or(high, |event| high.max(log(event) + 4.0 * step));
     let count = libm::ceil((high - low) / step) as usize + 1;
     (0..count).map(|k| low + k as f64 * step).collect()
+}
+
+/// The logarithm of the prior at every point of the grid, over which it adds up to 1.
+fn log_priors(grid: &[f64], options: &ScaleOptions) -> Vec<f64> {
+    let logs: Vec<f64> = grid.iter().map(|x| log_prior(*x, options)).collect();
+    let total = log_sum(&logs);
+    logs.iter().map(|log| log - total).collect()
 }
 
 /// Normal, but above its mean no steeper than the slope: in a trace with little noise a spike may
@@ -174,22 +193,37 @@ struct Part {
     above: f64,
 }
 
-fn log_likelihood(events: &[f64], share: f64, alpha: f64, options: &ScaleOptions) -> f64 {
-    let (low, high, count) = options.weights;
-    let weights = spaced(low, high, count);
-    let mut logs = Vec::with_capacity(weights.len() * options.variations.len());
-    for &variation in &options.variations {
-        let parts = parts(alpha, variation, options);
-        let densities = densities(events, &parts);
-        for &weight in &weights {
-            let fit = mixture(events, &densities, &parts, weight, options.outliers);
-            logs.push(share * fit + log_weight_prior(weight, options));
-        }
-    }
-    log_mean(&logs)
+/// Averaged over weights and variations.
+fn log_likelihood(
+    events: &[f64],
+    share: f64,
+    alpha: f64,
+    weights: &[(f64, f64)],
+    options: &ScaleOptions,
+) -> f64 {
+    let of = |&variation: &f64| {
+        let parts = parts(events.last().copied(), alpha, variation, options);
+        let fits = mixtures(events, &parts, weights, options.outliers);
+        let logs = fits.iter().zip(weights).map(|(fit, (_, log_prior))| share * fit + log_prior);
+        log_sum(&logs.collect::<Vec<_>>())
+    };
+    log_mean(&options.variations.iter().map(of).collect::<Vec<_>>())
 }
 
-fn parts(alpha: f64, variation: f64, options: &ScaleOptions) -> Vec<Part> {
+/// The weights `w` and the logarithms of their prior, which add up to 1.
+fn weight_priors(options: &ScaleOptions) -> Vec<(f64, f64)> {
+    let (low, high, count) = options.weights;
+    let mean = options.weight_mean;
+    let weights = spaced(low, high, count);
+    let log_prior =
+        |w: f64| options.weight_strength * (mean * log(w) + (1.0 - mean) * log(1.0 - w));
+    let logs: Vec<f64> = weights.iter().map(|w| log_prior(*w)).collect();
+    let total = log_sum(&logs);
+    weights.into_iter().zip(logs).map(|(w, log)| (w, log - total)).collect()
+}
+
+/// Events of one, two, three ... spikes, as many as the largest event may hold.
+fn parts(largest: Option<f64>, alpha: f64, variation: f64, options: &ScaleOptions) -> Vec<Part> {
     let noise = 1.0 / options.noise_divisor;
     let part = |n: usize| {
         let n = n as f64;
@@ -199,41 +233,86 @@ fn parts(alpha: f64, variation: f64, options: &ScaleOptions) -> Vec<Part> {
         let above = 0.5 * erfc((options.threshold - mean) / (sd * std::f64::consts::SQRT_2));
         Part { mean, sd, above }
     };
-    (1..=options.most_spikes).map(part).collect()
+    let reached = |part: &Part| largest.is_some_and(|x| part.mean - REACH * part.sd < x);
+    let parts = (1..=options.most_spikes).map(part);
+    // Those out of reach of every event lie above the threshold as a whole: `mixtures` knows.
+    parts
+        .enumerate()
+        .take_while(|(k, part)| *k == 0 || reached(part))
+        .map(|(_, part)| part)
+        .collect()
 }
 
-/// Density of every event (rows) under every number of spikes.
-fn densities(events: &[f64], parts: &[Part]) -> Vec<f64> {
-    let norm = 1.0 / sqrt(2.0 * std::f64::consts::PI);
-    let density = |x: f64, part: &Part| {
-        let z = (x - part.mean) / part.sd;
-        // Below 1e-18 of the peak, and most of the cost.
-        if z.abs() > 9.0 { 0.0 } else { norm / part.sd * exp(-0.5 * z * z) }
-    };
-    events.iter().flat_map(|&x| parts.iter().map(move |part| density(x, part))).collect()
+/// Logarithms of the density of all events under every weight; outliers have the density `1 / 5x`.
+fn mixtures(events: &[f64], parts: &[Part], weights: &[(f64, f64)], outliers: f64) -> Vec<f64> {
+    // The share of every number of spikes, numbers in rows and weights in columns.
+    let count = weights.len();
+    let mut powers: Vec<f64> = weights.iter().map(|(w, _)| 1.0 - w).collect();
+    let (mut shares, mut above) = (Vec::with_capacity(parts.len() * count), vec![0.0; count]);
+    for part in parts {
+        for ((sum, power), (w, _)) in above.iter_mut().zip(&mut powers).zip(weights) {
+            *sum += *power * part.above;
+            shares.push(*power);
+            *power *= w;
+        }
+    }
+    for ((sum, power), (w, _)) in above.iter_mut().zip(&powers).zip(weights) {
+        *sum = (*sum + power / (1.0 - w)).max(1e-12);
+    }
+    let (mut logs, mut products) = (vec![0.0; count], vec![1.0; count]);
+    let mut densities = vec![0.0; count];
+    for (k, &x) in events.iter().enumerate() {
+        densities.fill(0.0);
+        for (part, shares) in parts.iter().zip(shares.chunks_exact(count)) {
+            let z = (x - part.mean) / part.sd;
+            if z.abs() < REACH {
+                let density = exp(-0.5 * z * z) / (SQRT_TWO_PI * part.sd);
+                densities.iter_mut().zip(shares).for_each(|(sum, share)| *sum += density * share);
+            }
+        }
+        let outlier = outliers / (5.0 * x) + 1e-30;
+        for ((product, density), above) in products.iter_mut().zip(&densities).zip(&above) {
+            *product *= (1.0 - outliers) * density / above + outlier;
+        }
+        // A logarithm costs more than all before it; eight factors of at least 1e-30 fit.
+        if k % 8 == 7 || k + 1 == events.len() {
+            for (sum, product) in logs.iter_mut().zip(&mut products) {
+                *sum += log(*product);
+                *product = 1.0;
+            }
+        }
+    }
+    logs
 }
 
-/// Logarithm of the density of all events under one weight; outliers have the density `1 / 5x`.
-fn mixture(events: &[f64], densities: &[f64], parts: &[Part], weight: f64, outliers: f64) -> f64 {
-    let powers = std::iter::successors(Some(1.0 - weight), |p| Some(p * weight));
-    let weights: Vec<f64> = powers.take(parts.len()).collect();
-    let dot = |row: &[f64]| row.iter().zip(&weights).map(|(f, w)| f * w).sum::<f64>();
-    let above: f64 = parts.iter().zip(&weights).map(|(part, w)| part.above * w).sum();
-    let above = above.max(1e-12);
-    let rows = densities.chunks(parts.len()).zip(events);
-    rows.map(|(row, x)| log((1.0 - outliers) * dot(row) / above + outliers / (5.0 * x) + 1e-300))
-        .sum()
-}
-
-fn log_weight_prior(weight: f64, options: &ScaleOptions) -> f64 {
-    let mean = options.weight_mean;
-    options.weight_strength * (mean * log(weight) + (1.0 - mean) * log(1.0 - weight))
+/// Logarithm of the likelihood of events that hold no whole numbers of anything: log-normal, as wide
+/// as amplitudes are that vary with bursts and with the spot of the cell.
+fn log_smooth(events: &[f64], share: f64, options: &ScaleOptions) -> f64 {
+    let threshold = log(options.threshold);
+    let mut logs = Vec::new();
+    for mean in spaced(-0.5, 4.0, 19) {
+        for sd in SMOOTH {
+            let above = 0.5 * erfc((threshold - mean) / (sd * std::f64::consts::SQRT_2));
+            let density = |x: f64| {
+                let z = (log(x) - mean) / sd;
+                exp(-0.5 * z * z) / (SQRT_TWO_PI * sd * x * above.max(1e-12))
+            };
+            let mixed = |x: &f64| {
+                log((1.0 - options.outliers) * density(*x) + options.outliers / (5.0 * x) + 1e-30)
+            };
+            logs.push(share * events.iter().map(mixed).sum::<f64>());
+        }
+    }
+    log_mean(&logs)
 }
 
 fn log_mean(logs: &[f64]) -> f64 {
+    log_sum(logs) - log(logs.len() as f64)
+}
+
+fn log_sum(logs: &[f64]) -> f64 {
     let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logs.iter().map(|x| exp(x - largest)).sum();
-    largest + log(sum / logs.len() as f64)
+    largest + log(logs.iter().map(|x| exp(x - largest)).sum::<f64>())
 }
 
 fn moments(grid: &[f64], log_density: &[f64]) -> (f64, f64) {

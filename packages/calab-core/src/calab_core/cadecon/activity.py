@@ -6,7 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from calab_solver.inference import Amplitudes, infer_spikes, measure_amplitudes
+from calab_solver.inference import (
+    KNOWN_EVENTS,
+    Amplitudes,
+    infer_spikes,
+    measure_amplitudes,
+)
 from numpy.typing import NDArray
 
 from .kernel import Array, Kernel
@@ -15,7 +20,7 @@ from .working import Recording, blocks, low_passed, removed_baseline
 
 __all__ = ["Cells", "deconvolve_cells"]
 
-#: Fewest cells of known amplitude that make a population.
+#: Fewest cells that make a population.
 POPULATION = 5
 #: Least spread of the logarithm of the amplitude over a population.
 LEAST_SPREAD = 0.2
@@ -149,15 +154,22 @@ def _working(
 
 
 def _shrunk(measured: list[Amplitudes]) -> list[Array]:
-    """Draw each cell's logarithm of the amplitude to the population's, as far as it is unsure."""
+    """Draw each cell's logarithm of the amplitude to the population's, as far as it is unsure.
+
+    The population is the cells whose amplitude is known, or, if these are few, those with events.
+    """
     if not measured:
         return []
     log_alpha = np.concatenate([amplitudes.log_alpha for amplitudes in measured])
     log_sd = np.concatenate([amplitudes.log_sd for amplitudes in measured])
     known = np.concatenate([amplitudes.known for amplitudes in measured])
-    if known.sum() >= POPULATION:
-        centre = np.median(log_alpha[known])
-        spread = max(LEAST_SPREAD, 1.4826 * np.median(np.abs(log_alpha[known] - centre)))
+    active = np.concatenate([amplitudes.n_events >= KNOWN_EVENTS for amplitudes in measured])
+    population = known if known.sum() >= POPULATION else active
+    if population.sum() >= POPULATION:
+        centre = np.median(log_alpha[population])
+        spread = max(
+            LEAST_SPREAD, 1.4826 * np.median(np.abs(log_alpha[population] - centre))
+        )
         weight = spread**2 / (spread**2 + log_sd**2)
         log_alpha = centre + weight * (log_alpha - centre)
     borders = np.cumsum([amplitudes.log_alpha.size for amplitudes in measured])[:-1]
