@@ -187,7 +187,8 @@ def test_mismatch_forgives_misfit_in_proportion_to_the_calcium():
     silent = [
         score_kernels(0.1 * noise, *given, mismatch=mismatch).objective for mismatch in (0.0, 0.1)
     ]
-    np.testing.assert_array_equal(*silent)
+    # But for the order of the sums.
+    np.testing.assert_allclose(*silent, rtol=1e-12)
 
 
 def test_scale_of_whole_numbers():

@@ -4,8 +4,8 @@
 //! that overlap by a halo of several decay times. The windows of one cell, or of several, fill the
 //! lanes of a block that stays in the cache; their cores are put together, and the certificate of the
 //! whole trace, which does not ask where an answer comes from, tells whether that was right. Where
-//! it was not, and where one number couples all frames (an offset, a sparsity that is to be found), the
-//! trace is solved in one piece. The cut depends on the number of frames and the kernel only, so
+//! it was not, the trace is solved in one piece. Where one number couples all frames (an offset, a
+//! sparsity that is to be found), so does the block the windows of one cell. The cut depends on the number of frames and the kernel only, so
 //! that a cell's answer does not depend on the cells or threads beside it.
 
 use fearless_simd::Level;
@@ -13,11 +13,15 @@ use fearless_simd::Level;
 use crate::ar2::Ar2;
 use crate::certificate::{Certificate, Problem, certify, clean};
 use crate::error::SolverError;
-use crate::interior::{Block, LANES, Outcome, Recursion, Rule, Settings, Sparsity, Task};
+use crate::interior::{
+    Block, Join, LANES, Outcome, Recursion, Rule, Settings, Sparsity, Task, Window,
+};
 
 /// Halo of a window on either side, in decay times: the halves of a trace then agree to about
 /// `exp(-HALO)` of a spike, and the gap that this leaves is of second order.
 const HALO: f64 = 10.0;
+/// Rise times that are added to it where one number couples all windows.
+const RISE_HALO: f64 = 3.0;
 /// Windows are at most about this long; eight of them side by side stay in the cache.
 const WINDOW: usize = 4096;
 /// The core of a window is at least this many halos long.
@@ -111,7 +115,7 @@ impl Exact {
     #[must_use]
     pub fn cells_together(settings: &Settings) -> usize {
         if settings.offset {
-            return LANES;
+            return if joined(settings).is_some() { 1 } else { LANES };
         }
         let windows: usize = settings
             .segments
@@ -136,6 +140,8 @@ impl Exact {
         let mut open: Vec<usize> = (0..cells.len()).collect();
         if !self.settings.offset {
             open = self.solve_windows(&cells, interrupted, sink)?;
+        } else if let Some(cut) = joined(&self.settings) {
+            open = self.solve_joined(&cells, &cut, interrupted, sink)?;
         }
         let tol = SHARE * self.settings.tol;
         open = self.solve_whole(&cells, &open, tol, false, interrupted, sink)?;
@@ -194,6 +200,52 @@ impl Exact {
             }
         }
         self.solutions = solutions;
+        Ok(open)
+    }
+
+    /// Solves each cell in windows that have an offset and a sparsity in common; returns the cells
+    /// whose stitched answer is not proved.
+    fn solve_joined(
+        &mut self,
+        cells: &[Cell<'_>],
+        cut: &Cut,
+        interrupted: &dyn Fn() -> bool,
+        sink: &mut dyn FnMut(usize, &Solution),
+    ) -> Result<Vec<usize>, SolverError> {
+        let (start, end) = self.settings.segments[0];
+        let windows: [Window; LANES] = std::array::from_fn(|k| {
+            let (core, window) = cut.window(end - start, k);
+            Window {
+                frames: start + window.0..start + window.1,
+                core: start + core.0..start + core.1,
+            }
+        });
+        let join = Join::new(&windows);
+        let mut settings = Settings { tol: SHARE * self.settings.tol, ..self.settings.clone() };
+        settings.segments = vec![(0, windows[0].frames.len())];
+        let mut solution = self.solutions.pop().unwrap_or_default();
+        let mut open = Vec::new();
+        for (i, cell) in cells.iter().enumerate() {
+            let tasks = windows.each_ref().map(|window| Task {
+                trace: &cell.trace[window.frames.clone()],
+                sparsity: cell.sparsity,
+                offset_floor: cell.offset_floor,
+            });
+            let outcome =
+                self.block.solve_joined(self.level, &settings, &tasks, &join, interrupted)?;
+            solution.reset(cell.trace.len());
+            for (lane, Window { frames, core }) in windows.iter().enumerate() {
+                let into = (core.start, core.end);
+                solution.take(&self.block, lane, &outcome, core.start - frames.start, into);
+            }
+            solution.prove(cell, &self.settings);
+            if solution.converged || solution.iterations >= self.settings.max_iters {
+                sink(i, &solution);
+            } else {
+                open.push(i);
+            }
+        }
+        self.solutions.push(solution);
         Ok(open)
     }
 
@@ -273,6 +325,16 @@ impl Exact {
         self.solutions.push(solution);
         Ok(unproved)
     }
+}
+
+/// The windows of a trace whose offset and sparsity couple all of its frames, where it is one
+/// segment that is long enough.
+fn joined(settings: &Settings) -> Option<Cut> {
+    let &[(start, end)] = settings.segments.as_slice() else { return None };
+    // Where the roots nearly agree, a transient is more than its slower exponential.
+    let rise = (RISE_HALO / -libm::log(settings.ar2.rise_root)).ceil() as usize;
+    let halo = halo(&settings.ar2).saturating_add(rise).max(2);
+    (end - start >= (LANES * CORE).saturating_mul(halo)).then_some(Cut { halo, count: LANES })
 }
 
 fn halo(ar2: &Ar2) -> usize {

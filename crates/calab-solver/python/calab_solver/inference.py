@@ -302,12 +302,12 @@ def _refitted(
     columns: tuple[NDArray[Any], ...] = (placed.fit, placed.pve, placed.sweeps, placed.converged)
     moving = np.arange(len(traces))
     for _ in range(REFITS):
-        fitted = alphas[moving] * _least_squares(traces[moving], placed.fit[moving])
-        with np.errstate(invalid="ignore"):
-            moving = moving[np.abs(fitted / alphas[moving] - 1) >= RESTED]
+        factors = _least_squares(traces[moving], placed.fit[moving])
+        moves = np.abs(factors - 1) >= RESTED
+        moving = moving[moves]
         if moving.size == 0:
             break
-        alphas[moving] *= _least_squares(traces[moving], placed.fit[moving])
+        alphas[moving] *= factors[moves]
         start = [(bins[cell], np.full(bins[cell].size, alphas[cell])) for cell in moving]
         some = _place(
             traces[moving], kernels.of(moving), alphas[moving], thetas(alphas)[moving], start

@@ -41,6 +41,23 @@ pub(super) struct FactorSums {
     pub cross: [Row; 3],
 }
 
+impl FactorSums {
+    /// The sums over the windows of one trace, in every lane.
+    pub(super) fn joined(&self) -> Self {
+        Self {
+            squares: self.squares.total(),
+            residual: self.residual.total(),
+            source: self.source.total(),
+            products: self.products.total(),
+            infeasibility: self.infeasibility.total(),
+            imbalance: self.imbalance.total(),
+            curvature: self.curvature.total(),
+            slope: self.slope.total(),
+            cross: self.cross.each_ref().map(Row::total),
+        }
+    }
+}
+
 /// Applies the pending step, then factorises and substitutes the affine right-hand side.
 #[inline(always)]
 pub(super) fn factor<S: Simd, K: Shape>(
@@ -61,7 +78,7 @@ pub(super) fn factor<S: Simd, K: Shape>(
             let stage = pass.advance(shape, grid, t, &mut dual, &mut sums);
             let gains = cost.gains(&pass, &stage);
             if K::OFFSET {
-                let feed = border.step(&pass, &stage, &gains, &cost);
+                let feed = border.step(shape, grid, t, (&pass, &stage, &gains, &cost));
                 grid.feed_offset[t].set(feed);
             }
             let frame = &mut grid.frames[t];
@@ -78,9 +95,9 @@ pub(super) fn factor<S: Simd, K: Shape>(
             weight = grid.weights[start].get(simd);
             r *= weight;
         }
-        sums.squares += r * r;
+        sums.squares += K::counted(simd, grid.counted, start, r * r);
         if K::OFFSET {
-            border.finish(weight, r, &cost);
+            border.finish(shape, grid, start, (simd, weight, r, &cost));
         }
     }
     FactorSums {
@@ -172,26 +189,26 @@ impl<S: Simd> Pass<S> {
         // The stiffness enters as a fraction, so that one division serves the frame.
         let (mut numerator, mut denominator) = (z, q);
         let mut price = self.m - z;
-        sums.products += q * z;
+        sums.products += K::counted(simd, grid.counted, t, q * z);
         if K::BOX {
             let upper = &mut grid.uppers[t];
             let upper = self.moved(&mut upper.multiplier, upper.step.get(simd));
             let room = self.bound - q;
             (numerator, denominator) = (z * room + upper * q, q * room);
             price += upper;
-            sums.products += room * upper;
+            sums.products += K::counted(simd, grid.counted, t, room * upper);
         }
         let mut weight = self.one;
         if K::GAPS {
             weight = grid.weights[t].get(simd);
             r *= weight;
         }
-        sums.squares += r * r;
-        sums.source += q;
+        sums.squares += K::counted(simd, grid.counted, t, r * r);
+        sums.source += K::counted(simd, grid.counted, t, q);
         let gap = r + (price - self.g1 * dual.0 - self.g2 * dual.1);
-        sums.infeasibility += gap * gap;
+        sums.infeasibility += K::counted(simd, grid.counted, t, gap * gap);
         if K::OFFSET {
-            sums.imbalance += gap;
+            sums.imbalance += K::counted(simd, grid.counted, t, gap);
         }
         *dual = (price, dual.0);
         Stage { weight, r, numerator, denominator }
@@ -289,26 +306,27 @@ impl<S: Simd> Border<S> {
 
     /// Adds a frame; returns the feedback of its source on the offset.
     #[inline(always)]
-    fn step(
+    fn step<K: Shape>(
         &mut self,
-        pass: &Pass<S>,
-        stage: &Stage<S>,
-        gains: &Gains<S>,
-        cost: &Cost<S>,
+        _: K,
+        grid: &Grid<'_>,
+        t: usize,
+        (pass, stage, gains, cost): (&Pass<S>, &Stage<S>, &Gains<S>, &Cost<S>),
     ) -> f64x8<S> {
-        let Pass { g1, g2, drift, one, .. } = *pass;
+        let Pass { simd, g1, g2, drift, one, .. } = *pass;
+        let add = |sum: &mut f64x8<S>, value| *sum += K::counted(simd, grid.counted, t, value);
         let Gains { gain1, gain2, pivot, h, lean, force, .. } = *gains;
         let ((b1, b2), (r1, r2), (m1, m2)) = (self.b, self.r, self.m);
-        self.residual += stage.r;
+        add(&mut self.residual, stage.r);
         let offset_force = h * drift + b1;
         let feed = -(offset_force * pivot);
-        self.curvature += drift * (h * drift + b1 + b1) + offset_force * feed;
-        self.slope += lean * drift + force * feed;
+        add(&mut self.curvature, drift * (h * drift + b1 + b1) + offset_force * feed);
+        add(&mut self.slope, lean * drift + force * feed);
         let lean_r = stage.r + r1;
         let sparse_force = m1 + one;
-        self.cross_rb += lean_r * drift + lean_r * feed;
-        self.cross_bm += m1 * drift + sparse_force * feed;
-        self.cross_rm -= lean_r * pivot * sparse_force;
+        add(&mut self.cross_rb, lean_r * drift + lean_r * feed);
+        add(&mut self.cross_bm, m1 * drift + sparse_force * feed);
+        add(&mut self.cross_rm, -(lean_r * pivot * sparse_force));
         self.b = (
             g1 * offset_force + cost.p12 * drift + b2 + gain1 * offset_force,
             g2 * offset_force + gain2 * offset_force,
@@ -320,13 +338,20 @@ impl<S: Simd> Border<S> {
 
     /// Adds the first frame of a segment, which no source reaches.
     #[inline(always)]
-    fn finish(&mut self, weight: f64x8<S>, r: f64x8<S>, cost: &Cost<S>) {
+    fn finish<K: Shape>(
+        &mut self,
+        _: K,
+        grid: &Grid<'_>,
+        t: usize,
+        (simd, weight, r, cost): (S, f64x8<S>, f64x8<S>, &Cost<S>),
+    ) {
+        let add = |sum: &mut f64x8<S>, value| *sum += K::counted(simd, grid.counted, t, value);
         let ((b1, b2), (r1, r2), (m1, m2)) = (self.b, self.r, self.m);
-        self.residual += r;
-        self.curvature +=
-            weight + cost.p11 + cost.p12 + cost.p12 + cost.p22 + (b1 + b2) + (b1 + b2);
-        self.slope += r + cost.p1 + cost.p2;
-        self.cross_rb += r + r1 + r2;
-        self.cross_bm += m1 + m2;
+        add(&mut self.residual, r);
+        let curvature = weight + cost.p11 + cost.p12 + cost.p12 + cost.p22 + (b1 + b2) + (b1 + b2);
+        add(&mut self.curvature, curvature);
+        add(&mut self.slope, r + cost.p1 + cost.p2);
+        add(&mut self.cross_rb, r + r1 + r2);
+        add(&mut self.cross_bm, m1 + m2);
     }
 }

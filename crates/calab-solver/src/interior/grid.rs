@@ -34,6 +34,18 @@ impl Row {
     }
 }
 
+impl Row {
+    /// The sum of all lanes in each.
+    pub(super) fn total(&self) -> Self {
+        Self::splat(self.0.iter().sum())
+    }
+
+    /// The largest of all lanes in each.
+    pub(super) fn largest(&self) -> Self {
+        Self::splat(self.0.iter().copied().fold(f64::NEG_INFINITY, f64::max))
+    }
+}
+
 /// What the solver keeps of one frame; a cache line each.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -103,6 +115,14 @@ pub(super) trait Shape: Copy {
     const OFFSET: bool;
     /// Sources have an upper bound.
     const BOX: bool;
+    /// The lanes are windows of one trace.
+    const JOINED: bool;
+
+    /// What a frame adds to a sum: of the windows of one trace only one counts it.
+    #[inline(always)]
+    fn counted<S: Simd>(simd: S, counted: &[Row], t: usize, value: f64x8<S>) -> f64x8<S> {
+        if Self::JOINED { value * counted[t].get(simd) } else { value }
+    }
 }
 
 /// The per-lane numbers that a pass reads.
@@ -144,4 +164,6 @@ pub(super) struct Grid<'a> {
     pub uppers: &'a mut [Upper],
     /// Feedback of the sources on the offset; empty without one.
     pub feed_offset: &'a mut [Row],
+    /// 1 where a window's frame counts, 0 where it is another window's; empty unless joined.
+    pub counted: &'a [Row],
 }

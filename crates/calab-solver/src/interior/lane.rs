@@ -89,11 +89,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// A lane for `task`, or an idle one.
+    /// A lane for `task` of so many sources, or an idle one.
     pub(super) fn new(
         settings: &Settings,
         task: Option<&Task<'_>>,
         survey: &Survey,
+        sources: usize,
         l: usize,
     ) -> Self {
         let recursion = Recursion::new(&settings.ar2);
@@ -106,7 +107,6 @@ impl Lane {
         let offset = floor.map_or(0.0, |floor| mean.max(floor));
         let power = 0.5 * squares / (scale * scale);
         let constant_power = power + 0.5 * frames * offset * (offset - 2.0 * mean);
-        let sources = settings.segments.iter().map(|(start, end)| end - start - 1).sum::<usize>();
         let per_source = if settings.boxed { 2.0 } else { 1.0 };
         let offset_share = if floor.is_some() { OFFSET_SHARE * frames } else { 0.0 };
         let pairs = per_source * sources as f64 + offset_share;

@@ -27,6 +27,14 @@ pub(super) struct Survey {
     pub squares: Row,
 }
 
+impl Survey {
+    /// The sums over the windows of one trace, in every lane.
+    pub(super) fn joined(&self) -> Self {
+        let Self { frames, total, squares } = self;
+        Self { frames: frames.total(), total: total.total(), squares: squares.total() }
+    }
+}
+
 /// Lays the traces side by side into `residual`, marks the gaps, and sums.
 #[inline(always)]
 pub(super) fn survey<S: Simd, K: Shape>(
@@ -48,9 +56,9 @@ pub(super) fn survey<S: Simd, K: Shape>(
             grid.weights[t].set(weight);
         }
         grid.frames[t].residual.set(y);
-        frames += weight;
-        total += y;
-        squares += y * y;
+        frames += K::counted(simd, grid.counted, t, weight);
+        total += K::counted(simd, grid.counted, t, y);
+        squares += K::counted(simd, grid.counted, t, y * y);
     }
     Survey { frames: Row::of(frames), total: Row::of(total), squares: Row::of(squares) }
 }
@@ -79,7 +87,7 @@ pub(super) fn highest_price<S: Simd, K: Shape>(
             let price = u + (g1 * k1 + g2 * k2);
             (k2, k1) = (k1, price);
             grid.frames[t].multiplier.set(price);
-            highest = highest.max(price);
+            highest = highest.max(K::counted(simd, grid.counted, t, price));
         }
     }
     Row::of(highest)

@@ -15,6 +15,17 @@ pub(super) struct AffineSums {
     pub squares: Row,
 }
 
+impl AffineSums {
+    /// The sums over the windows of one trace, in every lane.
+    pub(super) fn joined(&self) -> Self {
+        Self {
+            steepest: self.steepest.largest(),
+            products: self.products.total(),
+            squares: self.squares.total(),
+        }
+    }
+}
+
 /// Plays the affine step out and leaves the second-order products for the corrector.
 #[inline(always)]
 pub(super) fn predict<S: Simd, K: Shape>(
@@ -34,7 +45,7 @@ pub(super) fn predict<S: Simd, K: Shape>(
             if K::GAPS {
                 r *= grid.weights[start].get(simd);
             }
-            squares += r * r;
+            squares += K::counted(simd, grid.counted, start, r * r);
         }
         for t in start + 1..end {
             let (dq, dr) = play(simd, shape, grid, t, (d1, d2), db);
@@ -45,21 +56,23 @@ pub(super) fn predict<S: Simd, K: Shape>(
                 if K::GAPS {
                     r *= grid.weights[t].get(simd);
                 }
-                squares += r * r;
+                squares += K::counted(simd, grid.counted, t, r * r);
             }
             (d2, d1) = (d1, dr);
             let relative = dq / q;
             let product = -(dq * z * (one + relative));
             frame.step_multiplier.set(product);
-            products += product;
-            steepest = steepest.max(-relative).max(one + relative);
+            products += K::counted(simd, grid.counted, t, product);
+            let steep = (-relative).max(one + relative);
+            steepest = steepest.max(K::counted(simd, grid.counted, t, steep));
             if K::BOX {
                 let upper = &mut grid.uppers[t];
                 let relative = dq / (bound - q);
                 let product = dq * upper.multiplier.get(simd) * (one - relative);
                 upper.step.set(product);
-                products += product;
-                steepest = steepest.max(relative).max(one - relative);
+                products += K::counted(simd, grid.counted, t, product);
+                let steep = relative.max(one - relative);
+                steepest = steepest.max(K::counted(simd, grid.counted, t, steep));
             }
         }
     }
@@ -104,21 +117,22 @@ pub(super) fn substitute<S: Simd, K: Shape>(
             }
             let lean = r + p1;
             let force = lean + price;
-            if K::OFFSET {
-                slope += lean * drift + force * grid.feed_offset[t].get(simd);
-            }
             frame.feed.set(-(force * frame.pivot.get(simd)));
             (p1, p2) = (
                 g1 * lean + p2 + frame.gain1.get(simd) * force,
                 g2 * lean + frame.gain2.get(simd) * force,
             );
+            if K::OFFSET {
+                let part = lean * drift + force * grid.feed_offset[t].get(simd);
+                slope += K::counted(simd, grid.counted, t, part);
+            }
         }
         if K::OFFSET {
             let mut r = grid.frames[start].residual.get(simd);
             if K::GAPS {
                 r *= grid.weights[start].get(simd);
             }
-            slope += r + p1 + p2;
+            slope += K::counted(simd, grid.counted, start, r + p1 + p2);
         }
     }
     Row::of(slope)
@@ -150,14 +164,16 @@ pub(super) fn correct<S: Simd, K: Shape>(
             frame.step_residual.set(dr);
             frame.step_source.set(dq);
             frame.step_multiplier.set(dz);
-            steepest = steepest.max(-relative).max(-(dz * (q * inverse)));
+            let steep = (-relative).max(-(dz * (q * inverse)));
+            steepest = steepest.max(K::counted(simd, grid.counted, t, steep));
             if K::BOX {
                 let upper = &mut grid.uppers[t];
                 let multiplier = upper.multiplier.get(simd);
                 let relative = dq / (bound - q);
                 let change = upper.step.get(simd) - multiplier * (one - relative);
                 upper.step.set(change);
-                steepest = steepest.max(relative).max(-(change / multiplier));
+                let steep = relative.max(-(change / multiplier));
+                steepest = steepest.max(K::counted(simd, grid.counted, t, steep));
             }
         }
     }

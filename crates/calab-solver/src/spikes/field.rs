@@ -7,18 +7,26 @@
 //!
 //! with the residual `r`, the mask `m` of recorded frames and the roots `d`, `ρ` of the transient;
 //! its energy over recorded frames follows from three such recursions over the mask, so that gaps,
-//! borders and ends are exact. Values are held in a power of two that fits the trace.
+//! borders and ends are exact. The states of the trace alone are found once; what a spike takes off
+//! them are powers of the roots. Values are held in a power of two that fits the trace.
 
 use std::ops::Range;
 
 use libm::{frexp, ldexp};
 
+use super::powers::{NOTHING, Powers, flushed};
 use super::shape::{Shape, Spot};
 use crate::error::{SolverError, check_positive};
 use crate::segments::{check_segments, segment_ranges};
 
-/// What is smaller than this, beside samples of about 1, is taken for 0: such numbers are slow.
-const NOTHING: f64 = 1e-200;
+/// A transient of which less than this share of the energy was not recorded is complete.
+const COMPLETE: f64 = 1e-10;
+
+/// Frames of a recursion after which it is looked at whether it has come to nothing.
+const FLUSH: usize = 64;
+
+/// Sums side by side.
+const SUMS: usize = 8;
 
 /// How exactly a field is kept, and which bins it offers.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,37 +52,47 @@ pub(super) struct Event {
     pub(super) amplitude: f64,
 }
 
-/// A bin, how well it scored, and its correlation and energy.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Candidate {
-    pub(super) spot: Spot,
-    pub(super) score: f64,
-    pub(super) correlation: f64,
-    pub(super) energy: f64,
+/// `D` and `R` of every frame.
+#[derive(Clone, Debug)]
+pub(super) struct States {
+    pub(super) decay: Vec<f64>,
+    pub(super) rise: Vec<f64>,
 }
 
-impl Candidate {
-    /// The amplitude that fits best.
-    pub(super) fn amplitude(&self) -> f64 {
-        self.correlation / self.energy
+impl States {
+    fn zeros(n: usize) -> Self {
+        Self { decay: vec![0.0; n], rise: vec![0.0; n] }
+    }
+
+    pub(super) fn at(&self, frame: usize) -> [f64; 2] {
+        [self.decay[frame], self.rise[frame]]
+    }
+
+    fn set(&mut self, frame: usize, [decay, rise]: [f64; 2]) {
+        (self.decay[frame], self.rise[frame]) = (decay, rise);
     }
 }
 
 pub(super) struct Field<'a> {
     pub(super) shape: &'a Shape,
-    segments: Vec<Range<usize>>,
+    pub(super) segments: Vec<Range<usize>>,
     /// 1 for recorded frames, 0 for others.
     mask: Vec<f64>,
     /// The trace, 0 where it was not recorded.
     trace: Vec<f64>,
     calcium: Vec<f64>,
-    /// `D` and `R`.
-    states: Vec<[f64; 2]>,
+    /// Of the residual, of the trace, and of 1 in every recorded frame.
+    pub(super) states: States,
+    pub(super) plain: States,
+    ones: States,
     /// Discounted numbers of recorded frames: decay², decay times rise, rise².
-    seen: Vec<[f64; 3]>,
+    seen: [Vec<f64>; 3],
+    /// Whether the transient of a spike was recorded to its end, and the energies by phase then.
+    pub(super) complete: Vec<bool>,
+    pub(super) energies: Vec<f64>,
     /// Least energy of a candidate, by phase.
-    least: Vec<f64>,
-    reach: usize,
+    pub(super) least: Vec<f64>,
+    pub(super) powers: Powers,
     /// Number of recorded frames.
     pub(super) recorded: usize,
     /// What 1 in the field is in the trace.
@@ -109,23 +127,30 @@ impl<'a> Field<'a> {
         let longest = segments.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
         let energies = shape.energies(longest);
         let sigma = (noise * scale).max(options.least_noise * largest * scale);
+        let n = trace.len();
+        // Amplitudes are about as large as the largest sample, which is about 1.
+        let reach = shape.reach(options.tail * sigma.min(1.0));
         let mut field = Self {
             shape,
             segments,
             mask: trace.iter().map(|y| f64::from(u8::from(!y.is_nan()))).collect(),
             trace: trace.iter().map(|y| if y.is_nan() { 0.0 } else { y * scale }).collect(),
-            calcium: vec![0.0; trace.len()],
-            states: vec![[0.0; 2]; trace.len()],
-            seen: vec![[0.0; 3]; trace.len()],
+            calcium: vec![0.0; n],
+            states: States::zeros(n),
+            plain: States::zeros(n),
+            ones: States::zeros(n),
+            seen: [vec![0.0; n], vec![0.0; n], vec![0.0; n]],
+            complete: vec![false; n],
             least: energies.iter().map(|energy| options.least_energy * energy).collect(),
-            // Amplitudes are about as large as the largest sample, which is about 1.
-            reach: shape.reach(options.tail * sigma.min(1.0)),
+            energies: shape.energies(usize::MAX),
+            powers: Powers::new(shape, reach.min(longest).max(1)),
             recorded,
             unit: 1.0 / scale,
             sigma,
         };
-        field.count_seen();
-        field.refresh(&[]);
+        field.look_back();
+        field.find_complete();
+        field.states.clone_from(&field.plain);
         Ok(field)
     }
 
@@ -144,8 +169,17 @@ impl<'a> Field<'a> {
         self.segments[k].clone()
     }
 
+    /// Whether a segment starts here, so that no bins precede the frame.
+    pub(super) fn is_first(&self, frame: usize) -> bool {
+        frame == 0 || self.segments.binary_search_by_key(&frame, |s| s.start).is_ok()
+    }
+
     pub(super) fn calcium(&self) -> &[f64] {
         &self.calcium
+    }
+
+    pub(super) fn seen(&self, frame: usize) -> [f64; 3] {
+        [self.seen[0][frame], self.seen[1][frame], self.seen[2][frame]]
     }
 
     /// The trace over recorded frames, and its residual.
@@ -156,7 +190,13 @@ impl<'a> Field<'a> {
 
     /// Sum of the squared residual over recorded frames.
     pub(super) fn squared_error(&self) -> f64 {
-        self.samples().map(|(_, r)| r * r).sum()
+        let mut sums = [0.0; SUMS];
+        let blocks = self.trace.chunks(SUMS).zip(self.calcium.chunks(SUMS));
+        for ((trace, calcium), mask) in blocks.zip(self.mask.chunks(SUMS)) {
+            let parts = sums.iter_mut().zip(trace).zip(calcium).zip(mask);
+            parts.for_each(|(((sum, y), c), m)| *sum += m * (y - c) * (y - c));
+        }
+        sums.iter().sum()
     }
 
     /// Makes the inverted residual the trace.
@@ -164,209 +204,180 @@ impl<'a> Field<'a> {
         for ((y, c), m) in self.trace.iter_mut().zip(&self.calcium).zip(&self.mask) {
             *y = m * (c - *y);
         }
+        self.look_back();
         self.refresh(&[]);
     }
 
-    /// Takes the mean residual of every segment off its trace; events ascend.
-    pub(super) fn level(&mut self, events: &[Event]) {
-        for segment in &self.segments {
+    /// Takes the mean residual of every segment off its trace.
+    pub(super) fn level(&mut self) {
+        for k in 0..self.segments.len() {
+            let segment = self.segments[k].clone();
             let frames = || segment.clone().filter(|&i| self.mask[i] > 0.0);
             let sum: f64 = frames().map(|i| self.trace[i] - self.calcium[i]).sum();
             let mean = sum / frames().count().max(1) as f64;
-            for i in segment.clone() {
-                self.trace[i] -= self.mask[i] * mean;
-            }
+            self.lower(k, mean);
         }
-        self.refresh(events);
     }
 
-    fn count_seen(&mut self) {
+    /// Takes a constant off a segment of the trace, below whatever spikes there are.
+    pub(super) fn lower(&mut self, segment: usize, constant: f64) {
+        let frames = self.segments[segment].clone();
+        for i in frames {
+            self.trace[i] -= self.mask[i] * constant;
+            for states in [&mut self.states, &mut self.plain] {
+                states.decay[i] -= constant * self.ones.decay[i];
+                states.rise[i] -= constant * self.ones.rise[i];
+            }
+        }
+    }
+
+    /// Finds the states of the trace and of the mask, from the end of each segment.
+    fn look_back(&mut self) {
         let (d, r) = (self.shape.decay_root, self.shape.rise_root);
+        let roots = [d, r, d, r, d * d, d * r, r * r];
         for segment in &self.segments {
-            let mut sums = [0.0; 3];
+            let mut sums = [0.0; 7];
             for i in segment.clone().rev() {
-                for (sum, root) in sums.iter_mut().zip([d * d, d * r, r * r]) {
-                    *sum = flushed(*sum * root) + self.mask[i];
+                let (y, m) = (self.trace[i], self.mask[i]);
+                for ((sum, root), new) in sums.iter_mut().zip(roots).zip([y, y, m, m, m, m, m]) {
+                    *sum = *sum * root + new;
                 }
-                self.seen[i] = sums;
+                self.plain.set(i, [sums[0], sums[1]]);
+                self.ones.set(i, [sums[2], sums[3]]);
+                for (seen, sum) in self.seen.iter_mut().zip(&sums[4..]) {
+                    seen[i] = *sum;
+                }
+                if i % FLUSH == 0 {
+                    sums = sums.map(flushed);
+                }
+            }
+        }
+    }
+
+    fn find_complete(&mut self) {
+        let whole = |energy: f64, complete: f64| (energy - complete).abs() <= COMPLETE * complete;
+        for segment in self.segments.clone() {
+            let mut complete = false;
+            for i in segment.clone().rev() {
+                let seen = self.seen(i);
+                // What is complete remains so as long as frames are recorded.
+                complete = self.mask[i] > 0.0
+                    && (complete
+                        || self.energies.iter().enumerate().all(|(phase, &energy)| {
+                            energy > NOTHING && whole(self.shape.energy(&seen, phase), energy)
+                        }));
+                self.complete[i] = complete && i > segment.start;
             }
         }
     }
 
     /// Computes calcium and states anew, without cutting any transient off; events ascend.
     pub(super) fn refresh(&mut self, events: &[Event]) {
-        self.synthesise(events);
-        for k in 0..self.segments.len() {
-            let Range { start, end } = self.segments[k];
-            self.look_back(start, end, [0.0; 2]);
+        self.calcium.fill(0.0);
+        self.states.clone_from(&self.plain);
+        let mut rest = events;
+        for segment in self.segments.clone() {
+            let count = rest.partition_point(|event| event.spot.frame < segment.end);
+            let (inside, later) = rest.split_at(count);
+            self.carry_forward(inside, segment.end);
+            self.carry_back(inside, segment.start);
+            rest = later;
         }
     }
 
-    fn synthesise(&mut self, events: &[Event]) {
-        let mut events = events.iter().peekable();
-        for segment in &self.segments {
-            let (mut d, mut r) = (0.0, 0.0);
-            for i in segment.clone() {
-                d = flushed(d * self.shape.decay_root);
-                r = flushed(r * self.shape.rise_root);
-                while let Some(event) = events.next_if(|event| event.spot.frame <= i) {
-                    d += event.amplitude * self.shape.decay[event.spot.phase];
-                    r += event.amplitude * self.shape.rise[event.spot.phase];
-                }
-                self.calcium[i] = d - r;
+    /// Spreads what events make of the frames from each one's own on.
+    fn carry_forward(&mut self, events: &[Event], end: usize) {
+        let mut carried = [0.0; 2];
+        for (k, event) in events.iter().enumerate() {
+            let [d, r] = self.exponentials(*event);
+            carried = [carried[0] + d, carried[1] + r];
+            let next = events.get(k + 1).map_or(end, |event| event.spot.frame);
+            let frames = event.spot.frame..next;
+            let pieces: Vec<_> = self.powers.pieces(frames).collect();
+            for piece in pieces {
+                self.respond(piece.clone(), carried);
+                carried = self.powers.discount(carried, piece.len());
             }
         }
     }
 
-    /// States from `end` back to `start`, from what follows them.
-    fn look_back(&mut self, start: usize, end: usize, [mut d, mut r]: [f64; 2]) {
-        let (decay, rise) = (self.shape.decay_root, self.shape.rise_root);
-        let samples = self.trace[start..end].iter().zip(&self.calcium[start..end]);
-        let samples = samples.zip(&self.mask[start..end]);
-        for (state, ((y, c), m)) in self.states[start..end].iter_mut().zip(samples).rev() {
-            let residual = m * (y - c);
-            d = residual + flushed(decay * d);
-            r = residual + flushed(rise * r);
-            *state = [d, r];
+    /// Spreads what events make of the states of earlier frames.
+    fn carry_back(&mut self, events: &[Event], start: usize) {
+        let mut carried = [0.0; 2];
+        for (k, event) in events.iter().enumerate().rev() {
+            let [d, r] = self.response(event.spot.frame, self.exponentials(*event));
+            carried = [carried[0] + d, carried[1] + r];
+            let before = if k > 0 { events[k - 1].spot.frame } else { start };
+            let pieces: Vec<_> = self.powers.pieces(before..event.spot.frame).rev().collect();
+            for piece in pieces {
+                self.precede(piece.clone(), carried);
+                carried = self.powers.discount(carried, piece.len());
+            }
+        }
+    }
+
+    /// What an event stands at in its own frame: its two exponentials.
+    pub(super) fn exponentials(&self, event: Event) -> [f64; 2] {
+        let Event { spot: Spot { phase, .. }, amplitude } = event;
+        [amplitude * self.shape.decay[phase], amplitude * self.shape.rise[phase]]
+    }
+
+    /// The states that a transient, which stands at these two exponentials, gives at a frame.
+    pub(super) fn response(&self, frame: usize, [d, r]: [f64; 2]) -> [f64; 2] {
+        let [dd, dr, rr] = self.seen(frame);
+        [d * dd - r * dr, d * dr - r * rr]
+    }
+
+    /// Takes off frames what a transient makes of them that stands at `[x, z]` in the first one.
+    fn respond(&mut self, frames: Range<usize>, [x, z]: [f64; 2]) {
+        let n = frames.len();
+        let (decay, rise) = self.powers.up(n);
+        let calcium = &mut self.calcium[frames.clone()][..n];
+        let d = &mut self.states.decay[frames.clone()][..n];
+        let r = &mut self.states.rise[frames.clone()][..n];
+        let [dd, dr, rr] = &self.seen;
+        let (dd, dr, rr) = (&dd[frames.clone()][..n], &dr[frames.clone()][..n], &rr[frames][..n]);
+        for k in 0..n {
+            let (x, z) = (x * decay[k], z * rise[k]);
+            calcium[k] += x - z;
+            d[k] -= x * dd[k] - z * dr[k];
+            r[k] -= x * dr[k] - z * rr[k];
+        }
+    }
+
+    /// Takes off frames what states `[x, z]` behind the last one make of theirs.
+    fn precede(&mut self, frames: Range<usize>, [x, z]: [f64; 2]) {
+        let n = frames.len();
+        let (decay, rise) = self.powers.down(n);
+        let d = &mut self.states.decay[frames.clone()][..n];
+        let r = &mut self.states.rise[frames][..n];
+        for k in 0..n {
+            d[k] -= x * decay[k];
+            r[k] -= z * rise[k];
         }
     }
 
     /// Adds a spike of this amplitude; returns the frames whose states changed.
     pub(super) fn add(&mut self, event: Event) -> Range<usize> {
-        let segment = self.segment(event.spot.frame);
-        let end = self.respond(event, segment.end);
-        self.settle(event.spot.frame, end, &segment)
+        let (frame, segment) = (event.spot.frame, self.segment(event.spot.frame));
+        let reach = self.powers.most();
+        let end = frame.saturating_add(reach).min(segment.end);
+        let start = frame.saturating_sub(reach).max(segment.start);
+        let own = self.exponentials(event);
+        self.precede(start..frame, self.response(frame, own));
+        self.respond(frame..end, own);
+        start..end
     }
 
     /// Exchanges an event for another one of the same segment; returns as `add`.
     pub(super) fn exchange(&mut self, old: Event, new: Event) -> Range<usize> {
-        let segment = self.segment(old.spot.frame);
-        let left = Event { amplitude: -old.amplitude, ..old };
-        let end = self.respond(left, segment.end).max(self.respond(new, segment.end));
-        self.settle(old.spot.frame.min(new.spot.frame), end, &segment)
-    }
-
-    fn respond(&mut self, event: Event, segment_end: usize) -> usize {
-        let Event { spot: Spot { frame, phase }, amplitude } = event;
-        let (decay, rise) = (self.shape.decay_root, self.shape.rise_root);
-        let (mut d, mut r) =
-            (amplitude * self.shape.decay[phase], amplitude * self.shape.rise[phase]);
-        let end = frame.saturating_add(self.reach).min(segment_end);
-        for c in &mut self.calcium[frame..end] {
-            *c += d - r;
-            d *= decay;
-            r = flushed(r * rise);
+        if old.spot == new.spot {
+            return self.add(Event { amplitude: new.amplitude - old.amplitude, ..new });
         }
-        end
+        let left = self.add(Event { amplitude: -old.amplitude, ..old });
+        let right = self.add(new);
+        left.start.min(right.start)..left.end.max(right.end)
     }
-
-    fn settle(&mut self, frame: usize, end: usize, segment: &Range<usize>) -> Range<usize> {
-        let start = frame.saturating_sub(self.reach).max(segment.start);
-        let next = if end < segment.end { self.states[end] } else { [0.0; 2] };
-        self.look_back(start, end, next);
-        start..end
-    }
-
-    /// The best bin of a frame: the highest score of correlation and energy.
-    pub(super) fn best(&self, frame: usize, score: impl Fn(f64, f64) -> f64) -> Option<Candidate> {
-        // Only the first frame of a segment has no bins before it.
-        let first = frame == 0 || self.segments.binary_search_by_key(&frame, |s| s.start).is_ok();
-        self.best_of(
-            frame,
-            self.states[frame],
-            if first { 1 } else { self.shape.upsample() },
-            score,
-        )
-    }
-
-    #[inline]
-    fn best_of(
-        &self,
-        frame: usize,
-        [d, r]: [f64; 2],
-        phases: usize,
-        score: impl Fn(f64, f64) -> f64,
-    ) -> Option<Candidate> {
-        let (seen, mut best) = (&self.seen[frame], None::<Candidate>);
-        let tables = self.shape.decay.iter().zip(&self.shape.rise).zip(&self.least).take(phases);
-        for (phase, ((decay, rise), least)) in tables.enumerate() {
-            let energy =
-                decay * decay * seen[0] - 2.0 * decay * rise * seen[1] + rise * rise * seen[2];
-            let correlation = decay * d - rise * r;
-            // A kernel far shorter than a frame leaves nothing to see in some phases.
-            if energy < *least || energy <= NOTHING {
-                continue;
-            }
-            let score = score(correlation, energy);
-            if best.is_none_or(|best| score > best.score) {
-                best = Some(Candidate { spot: Spot { frame, phase }, score, correlation, energy });
-            }
-        }
-        best
-    }
-
-    /// The best bin within `window` frames of an event that is taken out, and the event's own bin.
-    pub(super) fn best_without(
-        &self,
-        event: Event,
-        window: usize,
-        score: impl Fn(f64, f64) -> f64 + Copy,
-    ) -> (Option<Candidate>, Candidate) {
-        let Event { spot, amplitude } = event;
-        let segment = self.segment(spot.frame);
-        let phases = |frame| if frame == segment.start { 1 } else { self.shape.upsample() };
-        let states = |frame: usize, [d, r]: [f64; 2]| {
-            let [now_d, now_r] = self.states[frame];
-            [now_d + amplitude * d, now_r + amplitude * r]
-        };
-        let (decay, rise) = (self.shape.decay_root, self.shape.rise_root);
-        let own = self.response(spot, [self.shape.decay[spot.phase], self.shape.rise[spot.phase]]);
-        let mut best = None::<Candidate>;
-        let mut consider = |frame: usize, response: [f64; 2]| {
-            let found = self.best_of(frame, states(frame, response), phases(frame), score);
-            best = match (best, found) {
-                (Some(a), Some(b)) if b.score <= a.score => Some(a),
-                (a, b) => b.or(a),
-            };
-        };
-        // Before the event its response is only discounted, behind it fewer of its frames are seen.
-        consider(spot.frame, own);
-        let mut before = own;
-        for frame in (segment.start..spot.frame).rev().take(window) {
-            before = [before[0] * decay, before[1] * rise];
-            consider(frame, before);
-        }
-        let (mut d, mut r) = (self.shape.decay[spot.phase], self.shape.rise[spot.phase]);
-        for frame in (spot.frame + 1..segment.end).take(window) {
-            (d, r) = (d * decay, r * rise);
-            consider(frame, self.response(Spot { frame, ..spot }, [d, r]));
-        }
-        (best, self.at(spot, states(spot.frame, own), score))
-    }
-
-    /// The states that a transient, which stands at these two exponentials, gives at a frame.
-    fn response(&self, spot: Spot, [d, r]: [f64; 2]) -> [f64; 2] {
-        let [dd, dr, rr] = self.seen[spot.frame];
-        [d * dd - r * dr, d * dr - r * rr]
-    }
-
-    fn at(&self, spot: Spot, [d, r]: [f64; 2], score: impl Fn(f64, f64) -> f64) -> Candidate {
-        let energy = self.shape.energy(&self.seen[spot.frame], spot.phase);
-        let correlation = self.shape.decay[spot.phase] * d - self.shape.rise[spot.phase] * r;
-        Candidate { spot, score: score(correlation, energy), correlation, energy }
-    }
-
-    /// Whether enough of a spike's energy was recorded.
-    pub(super) fn is_observable(&self, spot: Spot) -> bool {
-        spot.frame < self.n_frames()
-            && (spot.phase == 0 || self.segment(spot.frame).start < spot.frame)
-            && self.shape.energy(&self.seen[spot.frame], spot.phase)
-                >= self.least[spot.phase].max(NOTHING)
-    }
-}
-
-fn flushed(value: f64) -> f64 {
-    if value.abs() < NOTHING { 0.0 } else { value }
 }
 
 fn check_options(options: &FieldOptions) -> Result<(), SolverError> {
@@ -384,11 +395,11 @@ mod tests {
         let shape = Shape::new(0.05, 0.6, 30.0, 1).unwrap();
         let trace = [1.0, 3.0, f64::NAN, 2.0, -4.0, f64::NAN, -6.0, -5.0];
         let mut field = Field::new(&shape, &trace, 0.1, &[4], &FieldOptions::default()).unwrap();
-        field.level(&[]);
+        field.level();
         let left: Vec<f64> = field.samples().map(|(y, _)| y * field.unit).collect();
         assert_eq!(left, [-1.0, 1.0, 0.0, 1.0, -1.0, 0.0]);
         // Once is enough.
-        field.level(&[]);
+        field.level();
         assert!((field.squared_error() * field.unit * field.unit - 4.0).abs() < 1e-12);
     }
 }

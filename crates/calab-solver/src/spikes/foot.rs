@@ -12,7 +12,9 @@
 
 use libm::fmax;
 
-use super::{EventOptions, Field, Shape, found, named};
+use super::field::{Event, Field};
+use super::polish::{Polish, polish};
+use super::{EventOptions, Shape, named, searched};
 use crate::baseline::{BASELINE_QUANTILE, BaselineWorkspace, Window, quantile, rolling_quantile};
 use crate::error::{SolverError, check_length};
 use crate::segments::segment_ranges;
@@ -53,97 +55,137 @@ pub fn find_foot(
     let mut workspace = BaselineWorkspace::default();
     for frames in segment_ranges(segments, trace.len()) {
         let (trace, foot) = (&trace[frames.clone()], &mut foot[frames]);
-        let search = Search { trace, noise, shape, options, interrupted };
-        let constant = search.constant()?;
+        let mut search = Search::new(trace, noise, shape, options, interrupted)?;
+        let best = search.constant()?;
         if width == 0 {
-            foot.fill(constant);
+            foot.fill(best.constant);
             continue;
         }
-        let residual = search.residual(constant)?;
+        let residual = search.residual(&best);
         rolling_quantile(&residual, Window::Centered, width, 0.5, &[], foot, &mut workspace)?;
         for level in foot {
-            *level = if level.is_nan() { 0.0 } else { *level + constant };
+            *level = if level.is_nan() { 0.0 } else { *level + best.constant };
         }
     }
     Ok(())
+}
+
+/// A constant, what it costs, and the events above it.
+#[derive(Clone, Default)]
+struct Tried {
+    constant: f64,
+    objective: f64,
+    events: Vec<Event>,
 }
 
 /// One segment and the objective of a constant below it.
 struct Search<'a> {
     trace: &'a [f64],
     noise: f64,
-    shape: &'a Shape,
+    field: Field<'a>,
+    /// What was taken off the field's trace, in units of the trace.
+    lowered: f64,
     options: &'a EventOptions,
     interrupted: &'a dyn Fn() -> bool,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(
+        trace: &'a [f64],
+        noise: f64,
+        shape: &'a Shape,
+        options: &'a EventOptions,
+        interrupted: &'a dyn Fn() -> bool,
+    ) -> Result<Self, SolverError> {
+        let field = Field::new(shape, trace, noise, &[], &options.field)?;
+        Ok(Self { trace, noise, field, lowered: 0.0, options, interrupted })
+    }
+
     /// The constant of the least objective: doubling steps downhill, then halved ones around it.
-    fn constant(&self) -> Result<f64, SolverError> {
+    fn constant(&mut self) -> Result<Tried, SolverError> {
         let largest = self.trace.iter().fold(0.0_f64, |largest, y| fmax(largest, y.abs()));
         let unit = fmax(self.noise, LEAST_UNIT * largest);
         if unit <= 0.0 {
-            return Ok(0.0);
+            return Ok(Tried::default());
         }
         let mut step = FIRST_STEP * unit;
         let low = quantile(self.trace, BASELINE_QUANTILE, &mut Vec::new())?;
-        let mut best = (0.0, self.objective(0.0)?);
+        let mut best = self.first(0.0)?;
         // A trace whose quantile was not taken off may lie anywhere.
         if low.abs() > step {
-            let objective = self.objective(low)?;
-            if objective < best.1 {
-                best = (low, objective);
-            }
+            best = lesser(best, self.first(low)?);
         }
-        let (high, low) = (best.0 + step, best.0 - step);
-        let (above, below) = ((high, self.objective(high)?), (low, self.objective(low)?));
-        let first = if above.1 < below.1 { above } else { below };
-        if first.1 < best.1 {
-            let direction = (first.0 - best.0).signum();
+        let above = self.beside(&best, step)?;
+        let first = lesser(above, self.beside(&best, -step)?);
+        if first.objective < best.objective {
+            let direction = (first.constant - best.constant).signum();
             best = first;
             for _ in 0..DOUBLINGS {
                 step *= 2.0;
-                let next = best.0 + direction * step;
-                let objective = self.objective(next)?;
-                if objective >= best.1 {
+                let next = self.beside(&best, direction * step)?;
+                if next.objective >= best.objective {
                     break;
                 }
-                best = (next, objective);
+                best = next;
             }
         }
         step = fmax(0.5 * step, 0.5 * FIRST_STEP * unit);
         for _ in 0..HALVINGS {
-            for next in [best.0 - step, best.0 + step] {
-                let objective = self.objective(next)?;
-                if objective < best.1 {
-                    best = (next, objective);
-                }
+            for side in [-step, step] {
+                let next = self.beside(&best, side)?;
+                best = lesser(best, next);
             }
             step *= 0.5;
         }
-        Ok(best.0)
+        Ok(best)
     }
 
-    fn objective(&self, constant: f64) -> Result<f64, SolverError> {
-        let shifted = self.above(constant);
-        let mut field = Field::new(self.shape, &shifted, self.noise, &[], &self.options.field)?;
-        let events = found(&mut field, self.options, self.interrupted)?;
-        Ok(named(&field, &events, self.options).objective)
+    /// The events above a constant, looked for from nothing.
+    ///
+    /// Once more from what was found, as for the constants beside it, which would gain by that.
+    fn first(&mut self, constant: f64) -> Result<Tried, SolverError> {
+        let found = self.tried(constant, Vec::new())?;
+        self.tried(constant, found.events)
+    }
+
+    /// Goes on from the events above a constant near by.
+    fn beside(&mut self, from: &Tried, step: f64) -> Result<Tried, SolverError> {
+        self.tried(from.constant + step, from.events.clone())
+    }
+
+    fn tried(&mut self, constant: f64, events: Vec<Event>) -> Result<Tried, SolverError> {
+        self.lower(constant);
+        let field = &mut self.field;
+        let EventOptions { sweeps, window, detection, .. } = *self.options;
+        let how = Polish { sweeps, window, least: detection * field.sigma };
+        let events = if field.is_silent() {
+            field.refresh(&[]);
+            Vec::new()
+        } else {
+            let events = polish(field, events, how, self.interrupted)?;
+            searched(field, events, self.options, how, self.interrupted)?
+        };
+        let objective = named(field, &events, self.options).objective;
+        Ok(Tried { constant, objective, events })
+    }
+
+    fn lower(&mut self, constant: f64) {
+        if !self.trace.is_empty() {
+            self.field.lower(0, (constant - self.lowered) / self.field.unit);
+        }
+        self.lowered = constant;
     }
 
     /// What the events above the constant leave of the trace; NaN where nothing was recorded.
-    fn residual(&self, constant: f64) -> Result<Vec<f64>, SolverError> {
-        let mut shifted = self.above(constant);
-        let mut field = Field::new(self.shape, &shifted, self.noise, &[], &self.options.field)?;
-        found(&mut field, self.options, self.interrupted)?;
-        let fit: Vec<f64> = field.calcium().iter().map(|c| c * field.unit).collect();
-        shifted.iter_mut().zip(fit).for_each(|(y, c)| *y -= c);
-        Ok(shifted)
+    fn residual(&mut self, best: &Tried) -> Vec<f64> {
+        self.field.refresh(&best.events);
+        let left = self.trace.iter().zip(self.field.calcium());
+        left.map(|(y, c)| y - best.constant - c * self.field.unit).collect()
     }
+}
 
-    fn above(&self, constant: f64) -> Vec<f64> {
-        self.trace.iter().map(|y| y - constant).collect()
-    }
+fn lesser(a: Tried, b: Tried) -> Tried {
+    if b.objective < a.objective { b } else { a }
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@
 //! amplitude of one spike makes the events whole numbers of spikes; [`place_spikes`] searches for
 //! the spikes of that amplitude. Nothing crosses from one segment to the next.
 
+mod bins;
 mod cells;
 mod field;
 mod foot;
 mod placement;
 mod polish;
+mod powers;
 mod pursuit;
 mod scale;
 mod shape;
@@ -29,6 +31,7 @@ pub use scale::{Scale, ScaleOptions, event_scale};
 pub use shape::Shape;
 
 use field::{Event, Field};
+use polish::{Polish, polish};
 use pursuit::{Rule, merged, pursue};
 
 use crate::error::{SolverError, check_finite, check_positive};
@@ -156,11 +159,22 @@ fn found(
     options: &EventOptions,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Event>, SolverError> {
+    let how = Polish { sweeps: options.sweeps, window: options.window, least: 0.0 };
+    searched(field, Vec::new(), options, how, interrupted)
+}
+
+/// Goes on from events that the field has.
+fn searched(
+    field: &mut Field<'_>,
+    mut events: Vec<Event>,
+    options: &EventOptions,
+    how: Polish,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<Vec<Event>, SolverError> {
     if field.is_silent() {
         return Ok(Vec::new());
     }
     let rule = rule(field, options.detection, options.ratio);
-    let mut events = Vec::new();
     for _ in 0..options.rounds {
         let more = pursue(field, rule, interrupted)?;
         if more.is_empty() {
@@ -168,17 +182,16 @@ fn found(
         }
         events.extend(more);
         events = merged(field, events);
-        events = polish::polish(field, events, options.sweeps, options.window, interrupted)?;
+        events = polish(field, events, how, interrupted)?;
         if options.level {
-            field.level(&events);
+            field.level();
         }
     }
     Ok(events)
 }
 
 fn rule(field: &Field<'_>, detection: f64, ratio: f64) -> Rule {
-    let least = detection * field.sigma;
-    Rule { least_gain: least * least, ratio }
+    Rule { least: detection * field.sigma, ratio }
 }
 
 fn named(field: &Field<'_>, events: &[Event], options: &EventOptions) -> Events {
@@ -198,10 +211,13 @@ fn named(field: &Field<'_>, events: &[Event], options: &EventOptions) -> Events 
 /// the calcium; without that a few large bursts would decide everything.
 fn misfit(field: &Field<'_>, mismatch: f64) -> f64 {
     let noise = field.sigma * field.sigma;
+    if mismatch <= 0.0 {
+        return field.squared_error() / noise;
+    }
     let share = mismatch * mismatch / noise;
     let term = |(y, r): (f64, f64)| {
         let spread = 1.0 + share * (y - r) * (y - r);
-        r * r / (noise * spread) + if mismatch > 0.0 { libm::log(spread) } else { 0.0 }
+        r * r / (noise * spread) + libm::log(spread)
     };
     field.samples().map(term).sum()
 }

@@ -5,12 +5,16 @@ use std::ops::Range;
 use libm::{ceil, rint, sqrt};
 use ndarray::ArrayViewMut1;
 
-use super::field::{Candidate, Event, Field, FieldOptions};
+use super::bins::{Candidate, Measure, Ruler};
+use super::field::{Event, Field, FieldOptions};
 use super::shape::{Shape, Spot};
 use crate::error::{SolverError, check_length, check_positive};
 
 /// A spike moves only for a decrease above this share of what it explains alone.
 const LEAST_DECREASE: f64 = 1e-9;
+
+/// Frames that are searched at a time for one that asks for a spike.
+const LOOK_AHEAD: usize = 64;
 
 /// How spikes are placed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -99,10 +103,15 @@ struct Spike {
 
 struct Search<'a> {
     field: Field<'a>,
+    /// Ranks places of one spike, and tells where the residual's amplitude is above `theta`.
+    places: Ruler,
+    asking: Ruler,
     spikes: Vec<Spike>,
     /// Number of changes so far, and which of them was the last to touch each frame.
     changes: usize,
     touched: Vec<usize>,
+    /// Changes from this one on came after the frames were last asked for spikes.
+    scanned: usize,
     alpha: f64,
     theta: f64,
     window: usize,
@@ -134,10 +143,13 @@ impl<'a> Search<'a> {
         let (window, spread) = (frames(options.window), frames(options.spread));
         let sweeps = options.sweeps;
         let mut search = Self {
+            places: field.ruler(Measure::Above(0.5 * alpha)),
+            asking: field.ruler(Measure::Above(theta)),
             field,
             spikes: Vec::new(),
             changes: 0,
             touched: vec![0; trace.len()],
+            scanned: 0,
             alpha,
             theta,
             window,
@@ -249,44 +261,61 @@ impl<'a> Search<'a> {
     /// lower one sum, the squared error plus `α E (2 θ - α)` per spike of energy `E`, and the search
     /// cannot go in circles.
     fn choose(&self, spot: Spot) -> Candidate {
-        let alpha = self.alpha;
-        let decrease = move |q: f64, energy: f64| decrease(alpha, q, energy);
-        let (best, own) = self.field.best_without(self.event(spot), self.window, decrease);
-        let least = own.score + LEAST_DECREASE * alpha * alpha * own.energy;
+        let (best, own) = self.field.best_without(&self.places, self.event(spot), self.window);
+        let least = own.value + 0.5 * LEAST_DECREASE * self.alpha * own.energy;
         let worth = |place: &Candidate| place.correlation - self.theta * place.energy;
-        best.filter(|best| best.score > least && worth(best) >= worth(&own)).unwrap_or(own)
+        best.filter(|best| best.value > least && worth(best) >= worth(&own)).unwrap_or(own)
     }
 
     /// Adds spikes where the residual asks for them.
     fn add_all(&mut self, interrupted: &dyn Fn() -> bool) -> Result<(), SolverError> {
-        let mut frame = 0;
-        while frame < self.field.n_frames() && self.spikes.len() < self.most {
-            if self.wanted(frame).is_none() {
-                frame += 1;
-                continue;
-            }
+        let (mut frame, changes) = (0, self.changes);
+        while self.spikes.len() < self.most {
+            let Some(first) = self.next_wanted(frame) else {
+                self.scanned = changes + 1;
+                break;
+            };
             if interrupted() {
                 return Err(SolverError::Interrupted);
             }
-            let end = (frame + 1 + self.spread).min(self.field.segment(frame).end);
-            let wanted = (frame..end).filter_map(|frame| self.wanted(frame));
-            let best = wanted.reduce(|a, b| if b.score > a.score { b } else { a });
+            let end = (first + 1 + self.spread).min(self.field.segment(first).end);
+            let wanted = (first..end).filter_map(|frame| self.wanted(frame));
+            let best = wanted.reduce(|a, b| if b.value > a.value { b } else { a });
             let Some(best) = best else { break };
             let changed = self.field.add(self.event(best.spot));
             self.touch(changed);
             self.spikes.push(Spike { spot: best.spot, judged: 0 });
+            frame = first;
         }
         Ok(())
     }
 
+    /// The first frame from this one on that asks for a spike.
+    fn next_wanted(&self, frame: usize) -> Option<usize> {
+        let (mut values, n_frames) = ([0.0; LOOK_AHEAD], self.field.n_frames());
+        for first in (frame..n_frames).step_by(LOOK_AHEAD) {
+            let frames = first..n_frames.min(first + LOOK_AHEAD);
+            // Where nothing changed since it was asked last, the answer is no again.
+            if self.touched[frames.clone()].iter().all(|&change| change < self.scanned) {
+                continue;
+            }
+            let values = &mut values[..frames.len()];
+            self.field.survey(&self.asking, 0.0, frames.clone(), values);
+            let asking = frames.zip(&*values).filter(|(_, value)| **value > 0.0);
+            if let Some((found, _)) = { asking }.find(|(frame, _)| self.wanted(*frame).is_some()) {
+                return Some(found);
+            }
+        }
+        None
+    }
+
     /// The best additional spike of a frame, if it is large enough and lowers the squared error.
     fn wanted(&self, frame: usize) -> Option<Candidate> {
-        let (alpha, theta) = (self.alpha, self.theta);
-        let score = |q: f64, energy: f64| {
-            if q > theta * energy { decrease(alpha, q, energy) } else { 0.0 }
-        };
-        let least = LEAST_DECREASE * alpha * alpha;
-        self.field.best(frame, score).filter(|found| found.score > least * found.energy)
+        let field = &self.field;
+        let large = |found: &Candidate| found.correlation > self.theta * found.energy;
+        let lowers =
+            |found: &Candidate| found.value > 0.5 * LEAST_DECREASE * self.alpha * found.energy;
+        field.best_where(&self.places, frame, large).filter(lowers)
     }
 
     fn pve(&self) -> f64 {
@@ -295,9 +324,4 @@ impl<'a> Search<'a> {
         let total: f64 = self.field.samples().map(|(y, _)| (y - mean) * (y - mean)).sum();
         if sqrt(total / count) > 0.0 { 1.0 - self.field.squared_error() / total } else { 0.0 }
     }
-}
-
-/// The decrease of the squared error by one more spike.
-fn decrease(alpha: f64, correlation: f64, energy: f64) -> f64 {
-    alpha * (2.0 * correlation - alpha * energy)
 }

@@ -4,6 +4,7 @@ use libm::exp;
 use ndarray::Array1;
 use proptest::prelude::*;
 
+use super::bins::Measure;
 use super::field::{Event, Field};
 use super::*;
 
@@ -85,9 +86,10 @@ fn correlations_and_energies_are_sums_over_recorded_frames_of_the_segment() {
             calcium.iter_mut().zip(parts).for_each(|(c, h)| *c += amplitude * h);
         }
         let seen = |i: &usize| !trace[*i].is_nan();
+        let ruler = field.ruler(Measure::Above(0.0));
         for frame in 0..trace.len() {
             let segment = segments.iter().find(|s| s.contains(&frame)).unwrap();
-            let Some(found) = field.best(frame, |q, _| q) else { continue };
+            let Some(found) = field.best(&ruler, frame) else { continue };
             let h = response(&shape, shape.bin(found.spot), segment, trace.len());
             let frames = || (0..trace.len()).filter(seen);
             let q: f64 = frames().map(|i| h[i] * (trace[i] - calcium[i])).sum();
@@ -111,19 +113,19 @@ fn an_event_taken_out_leaves_what_a_field_without_it_has() {
         field.add(event);
         event
     });
-    let score = |q: f64, energy: f64| q * q / energy;
+    let ruler = field.ruler(Measure::Free);
     for event in events {
-        let (best, own) = field.best_without(event, 12, score);
+        let (best, own) = field.best_without(&ruler, event, 12);
         field.add(Event { amplitude: -event.amplitude, ..event });
         let segment = field.segment(event.spot.frame);
         let frames = event.spot.frame.saturating_sub(12).max(segment.start)
             ..(event.spot.frame + 13).min(segment.end);
-        let found = frames.filter_map(|frame| field.best(frame, score));
-        let expected = found.reduce(|a, b| if b.score > a.score { b } else { a }).unwrap();
+        let found = frames.filter_map(|frame| field.best(&ruler, frame));
+        let expected = found.reduce(|a, b| if b.value > a.value { b } else { a }).unwrap();
         let best = best.unwrap();
-        assert!((best.score - expected.score).abs() < 1e-9 * expected.score);
+        assert!((best.value - expected.value).abs() < 1e-9 * expected.value.abs());
         assert_eq!(best.spot, expected.spot);
-        assert!(own.score <= best.score);
+        assert!(own.value <= best.value);
         field.add(event);
     }
 }

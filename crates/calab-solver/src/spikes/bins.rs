@@ -1,0 +1,338 @@
+//! Which bin of a frame, or of some frames, a spike fits best.
+//!
+//! Over the phases of one frame the correlation is `A D - B R`, linear in the two states. Where the
+//! whole transient was recorded, its energy is the same everywhere, so that a table of the phases
+//! ranks all of them without a division.
+
+use std::ops::Range;
+
+use super::field::{Event, Field};
+use super::powers::NOTHING;
+use super::shape::Spot;
+
+/// Frames that are looked at side by side.
+const SIDE: usize = 8;
+
+/// Phases that are looked at without asking first whether any may matter.
+const FEW: usize = 4;
+
+/// Far above what the sums of three products are off by, as a share.
+const ROUNDING: f64 = 1e-12;
+
+/// What is compared between bins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Measure {
+    /// Correlation over the root of the energy: its square is the decrease by a free amplitude.
+    Free,
+    /// Correlation less this amplitude times the energy: with half of an amplitude, the decrease by
+    /// it over twice the amplitude.
+    Above(f64),
+}
+
+impl Measure {
+    fn of(self, correlation: f64, energy: f64) -> f64 {
+        match self {
+            Self::Free => correlation / libm::sqrt(energy),
+            Self::Above(amplitude) => correlation - amplitude * energy,
+        }
+    }
+
+    /// Something that orders as the measure does, without a root.
+    fn rank(self, correlation: f64, energy: f64) -> f64 {
+        match self {
+            Self::Free => correlation * correlation.abs() / energy,
+            Self::Above(_) => self.of(correlation, energy),
+        }
+    }
+}
+
+/// A measure, and its table for the phases of a complete transient: `A D - B R - C`.
+pub(super) struct Ruler {
+    measure: Measure,
+    table: Vec<[f64; 3]>,
+    /// How far the rows are from the line between the first and the last one: no phase lies further
+    /// above the better of these two.
+    slack: [f64; 3],
+}
+
+/// A bin, its measure, correlation and energy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) spot: Spot,
+    pub(super) value: f64,
+    pub(super) correlation: f64,
+    pub(super) energy: f64,
+}
+
+impl Candidate {
+    /// The amplitude that fits best.
+    pub(super) fn amplitude(&self) -> f64 {
+        self.correlation / self.energy
+    }
+}
+
+impl Ruler {
+    /// The largest measure of a frame of these states, and its phase.
+    fn best(&self, [d, r]: [f64; 2]) -> (f64, usize) {
+        let mut best = (f64::NEG_INFINITY, 0);
+        for (phase, [a, b, c]) in self.table.iter().enumerate() {
+            let value = a * d - b * r - c;
+            if value > best.0 {
+                best = (value, phase);
+            }
+        }
+        best
+    }
+
+    fn new(measure: Measure, table: Vec<[f64; 3]>) -> Self {
+        let (first, last) = (table[0], table[table.len() - 1]);
+        let steps = (table.len() - 1).max(1) as f64;
+        let mut slack = [0.0_f64; 3];
+        for (phase, row) in table.iter().enumerate() {
+            let share = phase as f64 / steps;
+            for (k, slack) in slack.iter_mut().enumerate() {
+                let line = first[k] + share * (last[k] - first[k]);
+                // What rounding makes of the line and of a measure is far below that.
+                *slack = slack.max((row[k] - line).abs() + ROUNDING * row[k].abs());
+            }
+        }
+        Self { measure, table, slack }
+    }
+
+    /// Whether some of the frames may have a measure from `least` on.
+    fn may_reach(&self, least: f64, d: &[f64; SIDE], r: &[f64; SIDE]) -> bool {
+        if self.table.len() <= FEW {
+            return true;
+        }
+        let mut highest = [f64::NEG_INFINITY; SIDE];
+        for k in 0..SIDE {
+            highest[k] = self.bound([d[k], r[k]]);
+        }
+        highest.iter().any(|&value| value >= least)
+    }
+
+    /// No phase of a frame of these states has a larger measure.
+    #[inline]
+    fn bound(&self, [d, r]: [f64; 2]) -> f64 {
+        let [first, last] = [self.table[0], self.table[self.table.len() - 1]];
+        let [a, b, c] = self.slack;
+        let early = first[0] * d - first[1] * r - first[2];
+        let late = last[0] * d - last[1] * r - last[2];
+        let ends = if early > late { early } else { late };
+        ends + (a * d.abs() + b * r.abs() + c)
+    }
+
+    fn side(&self, d: &[f64; SIDE], r: &[f64; SIDE], out: &mut [f64]) {
+        let mut best = [f64::NEG_INFINITY; SIDE];
+        for [a, b, c] in &self.table {
+            for k in 0..SIDE {
+                let value = a * d[k] - b * r[k] - c;
+                best[k] = if value > best[k] { value } else { best[k] };
+            }
+        }
+        out.copy_from_slice(&best);
+    }
+}
+
+impl Field<'_> {
+    pub(super) fn ruler(&self, measure: Measure) -> Ruler {
+        let phases = self.shape.decay.iter().zip(&self.shape.rise).zip(&self.energies);
+        let row = |((a, b), energy): ((&f64, &f64), &f64)| match measure {
+            Measure::Free => {
+                let root = libm::sqrt(*energy);
+                [a / root, b / root, 0.0]
+            }
+            Measure::Above(amplitude) => [*a, *b, amplitude * energy],
+        };
+        Ruler::new(measure, phases.map(row).collect())
+    }
+
+    /// Writes the largest measure of each of some frames; minus infinity where there are no bins, and
+    /// perhaps where it is below `least`.
+    pub(super) fn survey(&self, ruler: &Ruler, least: f64, frames: Range<usize>, out: &mut [f64]) {
+        let start = frames.start;
+        for (block, out) in out.chunks_mut(SIDE).enumerate() {
+            let first = start + block * SIDE;
+            let (d, r) = (&self.states.decay[first..], &self.states.rise[first..]);
+            let complete = self.complete[first..first + out.len()].iter().all(|&whole| whole);
+            match (d.first_chunk(), r.first_chunk()) {
+                (Some(d), Some(r)) if complete && out.len() == SIDE => {
+                    if ruler.may_reach(least, d, r) {
+                        ruler.side(d, r, out);
+                    } else {
+                        out.fill(f64::NEG_INFINITY);
+                    }
+                }
+                _ => {
+                    for (k, out) in out.iter_mut().enumerate() {
+                        let found = self.best(ruler, first + k);
+                        *out = found.map_or(f64::NEG_INFINITY, |found| found.value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The best bin of a frame.
+    pub(super) fn best(&self, ruler: &Ruler, frame: usize) -> Option<Candidate> {
+        self.best_of(ruler, frame, self.states.at(frame))
+    }
+
+    /// The best bin of a frame that had these states.
+    pub(super) fn best_of(
+        &self,
+        ruler: &Ruler,
+        frame: usize,
+        states: [f64; 2],
+    ) -> Option<Candidate> {
+        if self.complete[frame] {
+            let (_, phase) = ruler.best(states);
+            return Some(self.at(ruler, Spot { frame, phase }, states));
+        }
+        let phases = if self.is_first(frame) { 1 } else { self.shape.upsample() };
+        let (seen, mut best) = (self.seen(frame), None::<(f64, usize)>);
+        for phase in 0..phases {
+            let energy = self.shape.energy(&seen, phase);
+            // A kernel far shorter than a frame leaves nothing to see in some phases.
+            if energy < self.least[phase] || energy <= NOTHING {
+                continue;
+            }
+            let rank = ruler.measure.rank(self.correlation(phase, states), energy);
+            if best.is_none_or(|(highest, _)| rank > highest) {
+                best = Some((rank, phase));
+            }
+        }
+        best.map(|(_, phase)| self.at(ruler, Spot { frame, phase }, states))
+    }
+
+    /// The best bin of a frame among those that are allowed.
+    pub(super) fn best_where(
+        &self,
+        ruler: &Ruler,
+        frame: usize,
+        allowed: impl Fn(&Candidate) -> bool,
+    ) -> Option<Candidate> {
+        let states = self.states.at(frame);
+        let phases = if self.is_first(frame) { 1 } else { self.shape.upsample() };
+        let spots = (0..phases).map(|phase| Spot { frame, phase });
+        let bins = spots.filter(|&spot| self.is_observable(spot));
+        let found = bins.map(|spot| self.at(ruler, spot, states)).filter(allowed);
+        found.reduce(|a, b| if b.value > a.value { b } else { a })
+    }
+
+    /// The best bin within `window` frames of an event that is taken out, and the event's own bin.
+    pub(super) fn best_without(
+        &self,
+        ruler: &Ruler,
+        event: Event,
+        window: usize,
+    ) -> (Option<Candidate>, Candidate) {
+        let (spot, segment) = (event.spot, self.segment(event.spot.frame));
+        let states = |frame: usize, [d, r]: [f64; 2]| {
+            let [now_d, now_r] = self.states.at(frame);
+            [now_d + d, now_r + r]
+        };
+        let exponentials = self.exponentials(event);
+        let own = states(spot.frame, self.response(spot.frame, exponentials));
+        let mut best = Best::new(self, ruler);
+        best.consider(spot.frame, own);
+        // Before the event its response is only discounted, behind it fewer of its frames are seen.
+        let mut before = self.response(spot.frame, exponentials);
+        for frame in (segment.start..spot.frame).rev().take(window) {
+            before = [before[0] * self.shape.decay_root, before[1] * self.shape.rise_root];
+            best.consider(frame, states(frame, before));
+        }
+        let mut behind = exponentials;
+        for frame in (spot.frame + 1..segment.end).take(window) {
+            behind = [behind[0] * self.shape.decay_root, behind[1] * self.shape.rise_root];
+            best.consider(frame, states(frame, self.response(frame, behind)));
+        }
+        (best.found(), self.at(ruler, spot, own))
+    }
+
+    pub(super) fn at(&self, ruler: &Ruler, spot: Spot, states: [f64; 2]) -> Candidate {
+        let energy = self.shape.energy(&self.seen(spot.frame), spot.phase);
+        let correlation = self.correlation(spot.phase, states);
+        Candidate { spot, value: ruler.measure.of(correlation, energy), correlation, energy }
+    }
+
+    fn correlation(&self, phase: usize, [d, r]: [f64; 2]) -> f64 {
+        self.shape.decay[phase] * d - self.shape.rise[phase] * r
+    }
+
+    /// Whether enough of a spike's energy was recorded.
+    pub(super) fn is_observable(&self, spot: Spot) -> bool {
+        spot.frame < self.n_frames()
+            && (spot.phase == 0 || self.segment(spot.frame).start < spot.frame)
+            && self.shape.energy(&self.seen(spot.frame), spot.phase)
+                >= self.least[spot.phase].max(NOTHING)
+    }
+}
+
+/// The best bin among frames that are considered one by one.
+pub(super) struct Best<'a> {
+    field: &'a Field<'a>,
+    ruler: &'a Ruler,
+    value: f64,
+    spot: Option<(Spot, [f64; 2])>,
+}
+
+impl<'a> Best<'a> {
+    pub(super) fn new(field: &'a Field<'a>, ruler: &'a Ruler) -> Self {
+        Self { field, ruler, value: f64::NEG_INFINITY, spot: None }
+    }
+
+    pub(super) fn consider(&mut self, frame: usize, states: [f64; 2]) {
+        let (value, phase) = if self.field.complete[frame] {
+            if self.ruler.bound(states) <= self.value {
+                return;
+            }
+            self.ruler.best(states)
+        } else {
+            match self.field.best_of(self.ruler, frame, states) {
+                Some(found) => (found.value, found.spot.phase),
+                None => return,
+            }
+        };
+        if value > self.value {
+            (self.value, self.spot) = (value, Some((Spot { frame, phase }, states)));
+        }
+    }
+
+    pub(super) fn found(&self) -> Option<Candidate> {
+        self.spot.map(|(spot, states)| self.field.at(self.ruler, spot, states))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::field::FieldOptions;
+    use super::super::shape::Shape;
+    use super::*;
+
+    #[test]
+    fn no_phase_lies_above_the_bound_of_its_frame() {
+        for (rise, decay, upsample) in [(0.1, 0.6, 10), (0.01, 0.2, 30), (0.001, 3.0, 7)] {
+            let shape = Shape::new(rise, decay, 10.0, upsample).unwrap();
+            let height = |i: i32| if (400..420).contains(&i) { 1.0 } else { 0.01 };
+            let value = |i: i32| height(i) * (f64::from(i * 7919 % 101) - 50.0);
+            let trace: Vec<f64> = (0..900).map(value).collect();
+            let field = Field::new(&shape, &trace, 1.0, &[], &FieldOptions::default()).unwrap();
+            for measure in [Measure::Free, Measure::Above(0.7)] {
+                let ruler = field.ruler(measure);
+                let mut all = vec![0.0; 900];
+                field.survey(&ruler, f64::NEG_INFINITY, 0..900, &mut all);
+                let least = 0.5 * all.iter().copied().fold(0.0, f64::max);
+                let mut some = vec![0.0; 900];
+                field.survey(&ruler, least, 0..900, &mut some);
+                let mut passed_over = 0;
+                for (frame, (all, some)) in all.iter().zip(&some).enumerate() {
+                    assert!(*all <= ruler.bound(field.states.at(frame)) || !field.complete[frame]);
+                    passed_over += usize::from(some < all);
+                    assert!(some.to_bits() == all.to_bits() || *all < least);
+                }
+                assert!(passed_over > 0 || upsample <= FEW);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Powers of a transient's two roots, so that what a spike changes is no recursion.
+
+use std::ops::Range;
+
+use super::shape::Shape;
+
+/// What is smaller than this, beside samples of about 1, is taken for 0: such numbers are slow.
+pub(super) const NOTHING: f64 = 1e-200;
+
+/// `d^n` and `ρ^n`, with `n` going up and going down.
+pub(super) struct Powers {
+    up: [Vec<f64>; 2],
+    down: [Vec<f64>; 2],
+}
+
+impl Powers {
+    /// The powers from 0 to `most`.
+    pub(super) fn new(shape: &Shape, most: usize) -> Self {
+        let up = [shape.decay_root, shape.rise_root].map(|root| {
+            let next = |power: &f64| Some(flushed(power * root));
+            std::iter::successors(Some(1.0), next).take(most + 1).collect::<Vec<_>>()
+        });
+        let down = [&up[0], &up[1]].map(|powers| powers.iter().rev().copied().collect());
+        Self { up, down }
+    }
+
+    /// The largest power.
+    pub(super) fn most(&self) -> usize {
+        self.up[0].len() - 1
+    }
+
+    /// Powers `0..n`.
+    pub(super) fn up(&self, n: usize) -> (&[f64], &[f64]) {
+        (&self.up[0][..n], &self.up[1][..n])
+    }
+
+    /// Powers `n, n-1, ... 1`.
+    pub(super) fn down(&self, n: usize) -> (&[f64], &[f64]) {
+        let range = self.most() - n..self.most();
+        (&self.down[0][range.clone()], &self.down[1][range])
+    }
+
+    /// `n` frames later: powers of any `n`.
+    pub(super) fn discount(&self, [mut d, mut r]: [f64; 2], mut n: usize) -> [f64; 2] {
+        while n > 0 && (d != 0.0 || r != 0.0) {
+            let step = n.min(self.most());
+            (d, r) = (flushed(d * self.up[0][step]), flushed(r * self.up[1][step]));
+            n -= step;
+        }
+        [d, r]
+    }
+
+    /// Frames in pieces that the powers span, from the first on.
+    pub(super) fn pieces(
+        &self,
+        frames: Range<usize>,
+    ) -> impl DoubleEndedIterator<Item = Range<usize>> {
+        let most = self.most();
+        let count = frames.len().div_ceil(most);
+        (0..count).map(move |k| {
+            let start = frames.start + k * most;
+            start..frames.end.min(start + most)
+        })
+    }
+}
+
+pub(super) fn flushed(value: f64) -> f64 {
+    if value.abs() < NOTHING { 0.0 } else { value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn powers_go_up_and_down_and_beyond_the_table() {
+        let shape = Shape::new(0.05, 0.4, 30.0, 1).unwrap();
+        let powers = Powers::new(&shape, 5);
+        let decay = |n: usize| (0..n).fold(1.0, |power, _| power * shape.decay_root);
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-14, "{a} {b}");
+        (0..5).for_each(|n| close(powers.up(5).0[n], decay(n)));
+        (0..3).for_each(|k| close(powers.down(3).0[k], decay(3 - k)));
+        close(powers.discount([2.0, 1.0], 17)[0], 2.0 * decay(17));
+        let pieces: Vec<_> = powers.pieces(3..15).collect();
+        assert_eq!(pieces, [3..8, 8..13, 13..15]);
+    }
+}
