@@ -40,7 +40,9 @@ COMB: dict[str, Any] = {
 }
 #: Logarithm of the odds from which such multiples are evident, and largest standard deviation of
 #: the amplitude's logarithm then. Only an evident amplitude is known.
-EVIDENT, SURE = 7.0, 0.15
+EVIDENT, SURE = 5.5, 0.15
+#: Events of half that amplitude per event of the whole, from which a spike may be the half.
+HALVES = 0.25
 #: The same two from which they are the better guess.
 LIKELY, FAIRLY_SURE = 1.0, 0.3
 #: Standard deviation of the logarithm of an amplitude that is not evident, beyond what its events
@@ -50,9 +52,9 @@ UNEVIDENT_SD = 0.4
 #: Least amplitude of a spike that is kept, in amplitudes of one spike and in null levels.
 HALF_A_SPIKE = 0.5
 #: Rounds of placing spikes and fitting their amplitude to what they explain.
-REFITS = 4
+REFITS = 6
 #: Change of an amplitude below which it rests.
-RESTED = 0.01
+RESTED = 0.003
 #: What an amplitude that is evident needs beside: events, and null levels.
 KNOWN_EVENTS, KNOWN_NULLS = 5, 2.0
 
@@ -178,7 +180,8 @@ def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, i
     # Bursts show their spikes one by one only in fine events, real transients vary less in coarse.
     combs = [(_scale(events, cell, **COMB), events.null_level[cell]) for events in (fine, coarse)]
     best, null = max(combs, key=lambda comb: comb[0].log_odds)
-    if best.log_odds >= EVIDENT and best.sd <= SURE:
+    sure = best.log_odds >= EVIDENT and best.sd <= SURE
+    if sure and not _is_halved(fine.amplitudes[cell], np.exp(best.mean)):
         return best.mean, best.sd, best.n_events, null, True
     if best.log_odds < LIKELY or best.sd > FAIRLY_SURE:
         best, null = _scale(coarse, cell), coarse.null_level[cell]
@@ -187,6 +190,13 @@ def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, i
         # The posterior is hardly more than its prior, which makes two spikes of a single event.
         mean = float(np.log(np.median(np.sort(coarse.amplitudes[cell])[-best.n_events :])))
     return mean, float(np.hypot(best.sd, UNEVIDENT_SD)), best.n_events, null, False
+
+
+def _is_halved(amplitudes: Array, alpha: float) -> bool:
+    """Whether many events are half the amplitude: spikes that pairs of them hide in the odds."""
+    halves = np.count_nonzero((amplitudes > 0.35 * alpha) & (amplitudes < 0.65 * alpha))
+    wholes = np.count_nonzero((amplitudes > 0.75 * alpha) & (amplitudes < 1.25 * alpha))
+    return bool(halves > HALVES * wholes)
 
 
 def _scale(events: Events, cell: int, **options: Any) -> EventScale:
