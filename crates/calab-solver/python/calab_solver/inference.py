@@ -180,10 +180,10 @@ def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, i
     # Bursts show their spikes one by one only in fine events, real transients vary less in coarse.
     combs = [(_scale(events, cell, **COMB), events.null_level[cell]) for events in (fine, coarse)]
     best, null = max(combs, key=lambda comb: comb[0].log_odds)
-    sure = best.log_odds >= EVIDENT and best.sd <= SURE
-    if sure and not _is_halved(fine.amplitudes[cell], np.exp(best.mean)):
+    whole = not _is_halved(fine.amplitudes[cell], np.exp(best.mean))
+    if whole and best.log_odds >= EVIDENT and best.sd <= SURE:
         return best.mean, best.sd, best.n_events, null, True
-    if best.log_odds < LIKELY or best.sd > FAIRLY_SURE:
+    if not (whole and best.log_odds >= LIKELY and best.sd <= FAIRLY_SURE):
         best, null = _scale(coarse, cell), coarse.null_level[cell]
     mean = best.mean
     if 0 < best.n_events < KNOWN_EVENTS:

@@ -47,7 +47,7 @@ def event_scale(
     amplitudes: ArrayLike,
     null_level: float,
     *,
-    threshold: float = 4.0,
+    threshold: float = 3.75,
     variations: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.4),
     outliers: Sequence[float] = (0.02,),
     weight_strength: float = 10.0,

@@ -53,7 +53,7 @@ pub struct ScaleOptions {
 impl Default for ScaleOptions {
     fn default() -> Self {
         Self {
-            threshold: 4.0,
+            threshold: 3.75,
             noise_divisor: 1.6,
             variations: vec![0.05, 0.1, 0.2, 0.3, 0.4],
             common_variation: 0.1,
