@@ -23,6 +23,8 @@ PRESETS = ("gcamp6f", "gcamp6s", "jgcamp8f")
 #: One spike's peak in standard deviations of the noise; None: the preset's own noise.
 SPIKE_SNRS: tuple[float | None, ...] = (None, 8.0, 3.0)
 UPSAMPLING = (1, 2, 5, 10, 20)
+#: Relative error of an amplitude from which a claim is wrong.
+WRONG = 0.15
 
 
 def pipeline(recording: Recording) -> dict[str, float]:
@@ -40,6 +42,7 @@ def pipeline(recording: Recording) -> dict[str, float]:
         "alpha_error": _alpha_error(np.asarray(result.alphas), recording.alphas),
         "time_error_frames": time_error(details.spike_times, recording.counts, recording.fs),
         "scale_unknown": 1 - float(np.mean(details.scale_known)),
+        "wrong_claims": _wrong_claims(details.scale_known, result.alphas, recording.alphas),
         "seconds": seconds,
     }
 
@@ -56,17 +59,26 @@ def single_traces(recording: Recording, factor: int, cells: int) -> dict[str, fl
     counts = np.array([one.s_counts for one in found], dtype=np.float64)
     truth = recording.counts[:cells]
     times = [one.details.spike_times for one in found]
+    alphas = np.array([one.alpha for one in found])
+    known = np.array([one.details.scale_known for one in found])
     return {
         "count_error": count_error(counts, truth),
-        "alpha_error": _alpha_error(np.array([one.alpha for one in found]), recording.alphas),
+        "alpha_error": _alpha_error(alphas, recording.alphas),
         "time_error_frames": time_error(times, truth, recording.fs),
-        "scale_unknown": 1 - float(np.mean([one.details.scale_known for one in found])),
+        "scale_unknown": 1 - float(np.mean(known)),
+        "wrong_claims": _wrong_claims(known, alphas, recording.alphas),
         "seconds": seconds / len(found),
     }
 
 
 def _alpha_error(found: np.ndarray[Any, Any], true: np.ndarray[Any, Any]) -> float:
     return float(np.nanmedian(np.abs(found / true[: found.size] - 1)))
+
+
+def _wrong_claims(known: Any, found: Any, true: Any) -> float:
+    """Share of all cells whose amplitude is claimed and off by more than 15 %."""
+    off = np.abs(np.asarray(found) / true[: len(found)] - 1) > WRONG
+    return float(np.mean(known & off))
 
 
 def measure(args: argparse.Namespace) -> list[Row]:
@@ -112,6 +124,7 @@ COLUMNS: Mapping[str, tuple[str, float]] = {
     "alpha_error": ("alpha, %", 100),
     "time_error_frames": ("time, frames", 1),
     "scale_unknown": ("unknown, %", 100),
+    "wrong_claims": ("wrongly claimed, %", 100),
     "seconds": ("s", 1),
 }
 _RECORDING = ("preset", "spikes", "noise")
