@@ -20,8 +20,14 @@ from _simulated import Recording, SpikeModel, count_error, peak_time, record, ti
 from _tables import Row, markdown
 
 PRESETS = ("gcamp6f", "gcamp6s", "jgcamp8f")
-#: One spike's peak in standard deviations of the noise; None: the preset's own noise.
-SPIKE_SNRS: tuple[float | None, ...] = (None, 8.0, 3.0)
+#: One spike's peak in standard deviations of the noise (None: the preset's own noise), and whether
+#: the baseline drifts.
+NOISES: Mapping[str, tuple[float | None, bool]] = {
+    "own": (None, True),
+    "8": (8.0, False),
+    "3": (3.0, False),
+    "8, drift": (8.0, True),
+}
 UPSAMPLING = (1, 2, 5, 10, 20)
 #: Relative error of an amplitude from which a claim is wrong.
 WRONG = 0.15
@@ -86,14 +92,14 @@ def measure(args: argparse.Namespace) -> list[Row]:
     rows: list[Row] = []
     for preset in args.presets:
         for spikes in get_args(SpikeModel):
-            for snr in SPIKE_SNRS:
+            for noise, (snr, drift) in NOISES.items():
                 for seed in range(1, args.seeds + 1):
                     size = {"cells": args.cells, "frames": args.frames, "seed": seed}
-                    recording = record(preset, spikes, snr, **size)
+                    recording = record(preset, spikes, snr, **size, drift=drift)
                     about = {
                         "preset": preset,
                         "spikes": spikes,
-                        "noise": "own" if snr is None else f"{snr:g}",
+                        "noise": noise,
                         "spike_snr": recording.spike_snr,
                         "seed": seed,
                     }

@@ -131,6 +131,12 @@ class Amplitudes:
     evident: NDArray[np.bool_]
 
     @property
+    def own_sd(self) -> Array:
+        """Standard deviations without what cells have in common whose amplitude is not evident."""
+        common = np.where(self.evident, 0.0, UNEVIDENT_SD)
+        return np.asarray(np.sqrt(np.maximum(self.log_sd**2 - common**2, 0.0)))
+
+    @property
     def known(self) -> NDArray[np.bool_]:
         """Whether the events determine the amplitude of one spike."""
         with np.errstate(invalid="ignore", divide="ignore"):

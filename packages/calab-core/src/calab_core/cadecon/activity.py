@@ -158,8 +158,11 @@ def _shrunk(measured: list[Amplitudes]) -> list[Array]:
     log_alpha = np.concatenate([amplitudes.log_alpha for amplitudes in measured])
     log_sd = np.concatenate([amplitudes.log_sd for amplitudes in measured])
     known = np.concatenate([amplitudes.known for amplitudes in measured])
-    active = np.concatenate([amplitudes.n_events >= KNOWN_EVENTS for amplitudes in measured])
-    population = known if known.sum() >= POPULATION else active
+    population = known
+    if known.sum() < POPULATION:
+        population = np.concatenate([one.n_events >= KNOWN_EVENTS for one in measured])
+        # What bursts do to one guess they do to all: no reason to leave one's own for theirs.
+        log_sd = np.concatenate([amplitudes.own_sd for amplitudes in measured])
     if population.sum() >= POPULATION:
         centre = np.median(log_alpha[population])
         spread = max(LEAST_SPREAD, 1.4826 * np.median(np.abs(log_alpha[population] - centre)))
