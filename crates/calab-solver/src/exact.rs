@@ -5,8 +5,8 @@
 //! lanes of a block that stays in the cache; their cores are put together, and the certificate of the
 //! whole trace, which does not ask where an answer comes from, tells whether that was right. Where
 //! it was not, the trace is solved in one piece. Where one number couples all frames (an offset, a
-//! sparsity that is to be found), so does the block the windows of one cell. The cut depends on the number of frames and the kernel only, so
-//! that a cell's answer does not depend on the cells or threads beside it.
+//! sparsity that is to be found), the lanes of a block hold the windows of one cell. The cut depends
+//! on the number of frames and the kernel only, so that a cell's answer does not depend on the cells or threads beside it.
 
 use fearless_simd::Level;
 

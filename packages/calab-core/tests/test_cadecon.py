@@ -87,6 +87,13 @@ def test_blocks_of_cells_change_nothing(small, found, monkeypatch):
     assert fingerprint(run_cadecon(small, FS)) == fingerprint(found)
 
 
+def test_blocks_change_no_cell_with_a_kernel_of_its_own(small, monkeypatch):
+    settings = {"kernel": "per_cell", "max_iterations": 2}
+    whole = run_cadecon(small, FS, **settings)
+    monkeypatch.setattr(working, "BLOCK_SAMPLES", 2 * small.shape[1])
+    assert fingerprint(run_cadecon(small, FS, **settings)) == fingerprint(whole)
+
+
 def test_memory_order_and_kind_of_sequence_change_nothing(small, found):
     views = [np.asfortranarray(small), np.repeat(small, 2, axis=1)[:, ::2]]
     for view in views:
@@ -296,7 +303,7 @@ def test_progress_is_reported_by_phase(small):
     run_cadecon(small, FS, progress=lambda *call: calls.append((*call, threading.get_ident())))
     assert {ident for *_, ident in calls} == {threading.get_ident()}
     phases = list(dict.fromkeys(phase for phase, *_ in calls))
-    assert phases == ["kernel", "amplitudes", "spikes"]
+    assert phases == ["drift", "kernel", "amplitudes", "spikes"]
     for phase in phases:
         done = [(n, total) for name, n, total, _ in calls if name == phase]
         assert done[0][0] == 0

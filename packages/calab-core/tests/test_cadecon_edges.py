@@ -171,6 +171,19 @@ def test_what_is_above_a_drift_is_the_calcium(small, usual, name, least):
     assert min(alike) > least
 
 
+@pytest.mark.parametrize("period", [15.0, 20.0, 27.0])
+def test_what_a_wave_below_one_spike_spoils_is_not_claimed(period):
+    # Within the quantile's window, and large enough to be held up by events.
+    t = np.arange(SHAPE[1]) / FS
+    wave = 0.3 * np.sin(2 * np.pi * t / period)
+    given = {"tau_rise": 0.05, "tau_decay": 0.4, "p_spike_when_silent": 0.01, "snr": 1e9}
+    drawn = simulate_cells(3, SHAPE[1], FS, p_silent_to_active=0.0, seed=5, **given)
+    traces = drawn.clean_calcium + wave + 0.8 * noise(3, SHAPE[1])
+    result, _ = answer(traces)
+    wrong = np.abs(result.activity.sum(axis=1) / drawn.spikes.sum(axis=1) - 1) > 0.15
+    assert not np.any(wrong & result.details.scale_known)
+
+
 def test_no_drift_is_left_alone(small, usual):
     assert usual.details.drift == usual.metadata["drift"] == {}
     judged = quality(usual, small)

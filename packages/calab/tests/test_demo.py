@@ -132,7 +132,8 @@ def test_silent_cells_are_neither_scored_nor_an_error() -> None:
 def test_progress_counts_the_cells() -> None:
     calls: list[tuple[str, int, int]] = []
     run_demo(presets.clean(num_cells=3, num_timepoints=300), lambda *c: calls.append(c))
-    assert list(dict.fromkeys(phase for phase, _, _ in calls)) == ["kernel", "amplitudes", "spikes"]
+    phases = list(dict.fromkeys(phase for phase, _, _ in calls))
+    assert phases == ["drift", "kernel", "amplitudes", "spikes"]
     assert calls[-1] == ("spikes", 3, 3)
 
 

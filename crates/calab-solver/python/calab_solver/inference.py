@@ -41,15 +41,15 @@ COMB: dict[str, Any] = {
 #: Logarithm of the odds from which such multiples are evident, and largest standard deviation of
 #: the amplitude's logarithm then. Only an evident amplitude is known.
 EVIDENT, SURE = 5.5, 0.15
-#: Events of half that amplitude per event of the whole, from which a spike may be the half.
-HALVES = 0.25
 #: The same two from which they are the better guess.
 LIKELY, FAIRLY_SURE = 1.0, 0.3
+#: Events of half an amplitude per event of the whole, from which a spike may be the half.
+HALVES = 0.25
 #: Standard deviation of the logarithm of an amplitude that is not evident, beyond what its events
 #: say: their distribution then depends on how spikes come in bursts. From recordings with known
-#: spikes (docs/benchmarks.md).
+#: spikes (docs/explanation/cadecon.md).
 UNEVIDENT_SD = 0.4
-#: Least amplitude of a spike that is kept, in amplitudes of one spike and in null levels.
+#: Least amplitude of a spike that is kept, in amplitudes of one spike.
 HALF_A_SPIKE = 0.5
 #: Rounds of placing spikes and fitting their amplitude to what they explain.
 REFITS = 6
@@ -184,18 +184,19 @@ def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, i
     if not (fine.null_level[cell] > 0 and coarse.null_level[cell] > 0):
         return np.nan, np.nan, 0, coarse.null_level[cell], False
     # Bursts show their spikes one by one only in fine events, real transients vary less in coarse.
-    combs = [(_scale(events, cell, **COMB), events.null_level[cell]) for events in (fine, coarse)]
-    best, null = max(combs, key=lambda comb: comb[0].log_odds)
+    combs = [(_scale(events, cell, **COMB), events) for events in (fine, coarse)]
+    best, events = max(combs, key=lambda comb: comb[0].log_odds)
     whole = not _is_halved(fine.amplitudes[cell], np.exp(best.mean))
     if whole and best.log_odds >= EVIDENT and best.sd <= SURE:
-        return best.mean, best.sd, best.n_events, null, True
+        return best.mean, best.sd, best.n_events, events.null_level[cell], True
     if not (whole and best.log_odds >= LIKELY and best.sd <= FAIRLY_SURE):
-        best, null = _scale(coarse, cell), coarse.null_level[cell]
+        best, events = _scale(coarse, cell), coarse
     mean = best.mean
     if 0 < best.n_events < KNOWN_EVENTS:
         # The posterior is hardly more than its prior, which makes two spikes of a single event.
-        mean = float(np.log(np.median(np.sort(coarse.amplitudes[cell])[-best.n_events :])))
-    return mean, float(np.hypot(best.sd, UNEVIDENT_SD)), best.n_events, null, False
+        mean = float(np.log(np.median(np.sort(events.amplitudes[cell])[-best.n_events :])))
+    sd = float(np.hypot(best.sd, UNEVIDENT_SD))
+    return mean, sd, best.n_events, events.null_level[cell], False
 
 
 def _is_halved(amplitudes: Array, alpha: float) -> bool:

@@ -24,7 +24,7 @@ class EventScale:
     log_alpha : numpy.ndarray, shape (n_points,)
         Grid of the natural logarithm of the amplitude of one spike.
     log_likelihood, log_posterior : numpy.ndarray, shape (n_points,)
-        Without and with the prior of the amplitude, each up to a constant.
+        Without and with the prior of the amplitude, which adds up to 1 over the grid.
     mean, sd : float
         Mean and standard deviation of the logarithm under the posterior.
     log_odds : float
@@ -63,7 +63,8 @@ def event_scale(
     cut off below the threshold, with :math:`s` the null level over 1.6; a share of the events may
     hold any number of spikes. The weight :math:`w`, with
     a beta-like prior, and the variation :math:`v` are averaged over grids; the prior of
-    :math:`\log(\alpha/\text{null level})` is normal.
+    :math:`\log(\alpha/\text{null level})` is normal, but above its mean no steeper than a straight
+    line.
 
     Parameters
     ----------

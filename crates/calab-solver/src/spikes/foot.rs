@@ -51,7 +51,6 @@ pub fn find_foot(
 ) -> Result<(), SolverError> {
     options.check()?;
     check_length("foot", trace.len(), foot.len())?;
-    options.check()?;
     let mut workspace = BaselineWorkspace::default();
     for frames in segment_ranges(segments, trace.len()) {
         let (trace, foot) = (&trace[frames.clone()], &mut foot[frames]);

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! with the null level as measure of what is no spike: `s` and the threshold are in proportion to it,
-//! and `log(α / null)` has a normal prior. The weight `w` and the spread `cv` are averaged over grids.
+//! and `log(α / null)` has a prior that is normal below its mean. The weight `w` and the spread `cv` are averaged over grids.
 
 use libm::{erfc, exp, log, sqrt};
 
@@ -106,9 +106,9 @@ impl ScaleOptions {
 pub struct Scale {
     /// Grid of the logarithm of the amplitude.
     pub log_alpha: Vec<f64>,
-    /// Logarithm of the likelihood, averaged over weights and variations.
+    /// Logarithm of the likelihood, averaged over weights, variations and shares of outliers.
     pub log_likelihood: Vec<f64>,
-    /// The same plus the logarithm of the prior, up to a constant.
+    /// The same plus the logarithm of the prior, which adds up to 1 over the grid.
     pub log_posterior: Vec<f64>,
     /// Posterior mean of the logarithm.
     pub mean: f64,
@@ -146,6 +146,8 @@ pub fn event_scale(
     let log_posterior: Vec<f64> =
         log_likelihood.iter().zip(&log_prior).map(|(l, prior)| l + prior).collect();
     let (mean, sd) = moments(&grid, &log_posterior);
+    // Between two points of the grid nothing is known.
+    let sd = sd.max(options.grid.2 / sqrt(12.0));
     let log_odds = log_sum(&log_posterior) - log_smooth(&events, share, options);
     let offset = log(null);
     let log_alpha = grid.iter().map(|x| x + offset).collect();
@@ -197,7 +199,7 @@ struct Part {
     above: f64,
 }
 
-/// Averaged over weights and variations.
+/// Averaged over weights, variations and shares of outliers.
 fn log_likelihood(
     events: &[f64],
     share: f64,
@@ -306,7 +308,8 @@ fn shares(parts: &[Part], weights: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
 fn log_smooth(events: &[f64], share: f64, options: &ScaleOptions) -> f64 {
     let threshold = log(options.threshold);
     let mut logs = Vec::new();
-    for mean in spaced(-0.5, 4.0, 19) {
+    let largest = events.last().map_or(4.0, |event| log(*event).max(4.0));
+    for mean in spaced(-0.5, largest, 2 * libm::ceil(2.0 * largest) as usize + 3) {
         for sd in SMOOTH {
             let above = 0.5 * erfc((threshold - mean) / (sd * std::f64::consts::SQRT_2));
             let density = |x: f64| {
@@ -366,7 +369,7 @@ mod tests {
         let options = ScaleOptions::default();
         for amplitudes in [&[][..], &[0.2, f64::NAN]] {
             let scale = event_scale(amplitudes, 0.1, &options).unwrap();
-            // Normal below its mean of 1, with a heavier tail above it.
+            // Normal below its mean of 1.1, with a heavier tail above it.
             assert!((scale.mean - log(0.1) - 1.3).abs() < 0.3 && (0.7..1.2).contains(&scale.sd));
             assert_eq!(scale.n_events, 0);
         }

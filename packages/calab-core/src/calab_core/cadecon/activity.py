@@ -9,6 +9,7 @@ import numpy as np
 from calab_solver.inference import KNOWN_EVENTS, Amplitudes, infer_spikes, measure_amplitudes
 from numpy.typing import NDArray
 
+from .drift import Drift
 from .kernel import Array, Kernel
 from .search import cell_kernels
 from .working import Recording, blocks, low_passed, removed_baseline
@@ -31,9 +32,9 @@ class Cells:
     ----------
     counts, rate, fit, removed : numpy.ndarray, shape (n_cells, n_frames), float32
         Spikes per frame and per second, what they make, and what was taken off the traces.
-    alphas, alpha_sd, thetas, pves, tau_rise, tau_decay : numpy.ndarray, shape (n_cells,)
-        Amplitude of one spike, its standard error, the least amplitude that counts as one, share
-        of the variance explained, and time constants in seconds.
+    alphas, alpha_sd, thetas, tau_rise, tau_decay : numpy.ndarray, shape (n_cells,)
+        Amplitude of one spike, its standard error, the least amplitude that counts as one, and
+        time constants in seconds.
     known, converged : numpy.ndarray of bool, shape (n_cells,)
         Whether the amplitude is known, and whether relaxation and search ended by themselves.
     times : list of numpy.ndarray
@@ -47,7 +48,6 @@ class Cells:
     alphas: Array
     alpha_sd: Array
     thetas: Array
-    pves: Array
     tau_rise: Array
     tau_decay: Array
     known: NDArray[np.bool_]
@@ -72,7 +72,6 @@ class Cells:
             alphas=unknown(),
             alpha_sd=unknown(),
             thetas=unknown(),
-            pves=unknown(),
             tau_rise=unknown(),
             tau_decay=unknown(),
             known=np.zeros(shape[0], dtype=bool),
@@ -82,7 +81,11 @@ class Cells:
 
 
 def deconvolve_cells(
-    recording: Recording, usable: NDArray[np.int64], shared: Kernel, report: Report
+    recording: Recording,
+    usable: NDArray[np.int64],
+    shared: Kernel,
+    drift: Drift,
+    report: Report,
 ) -> Cells:
     """Find amplitudes and spikes of all usable cells.
 
@@ -94,6 +97,8 @@ def deconvolve_cells(
         Rows that are not excluded.
     shared : Kernel
         The recording's kernel.
+    drift : Drift
+        Which cells drift; their amplitudes are not claimed.
     report : callable
         Called with a phase, and the cells done and in total.
 
@@ -112,7 +117,8 @@ def deconvolve_cells(
         kernels.append(own)
         working = _working(recording, part, own, cells)
         times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
-        measured.append(measure_amplitudes(working, times, recording.noise[part]))
+        amplitudes = measure_amplitudes(working, times, recording.noise[part])
+        measured.append(drift.doubted(amplitudes, part))
         done += part.size
         report("amplitudes", done, usable.size)
     log_alphas = _shrunk(measured)
@@ -194,7 +200,6 @@ def _spikes(
     cells.alphas[part], cells.thetas[part] = spikes.alphas, spikes.thetas
     cells.alpha_sd[part] = spikes.alphas * amplitudes.log_sd
     cells.known[part], cells.converged[part] = amplitudes.known, spikes.converged
-    cells.pves[part] = spikes.placed.pve
     grid = recording.fs * recording.upsample_factor
     for cell, bins in zip(part, spikes.placed.bins, strict=True):
         cells.times[cell] = bins / grid

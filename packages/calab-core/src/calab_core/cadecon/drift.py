@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from calab_solver import find_foot, score_kernels
+from calab_solver.inference import UNEVIDENT_SD, Amplitudes
 from numpy.typing import NDArray
 
 from .kernel import Array, Kernel
@@ -13,6 +15,8 @@ from .trend import COST, QUICK, corrected, envelope, quantile
 from .working import LEAST_WINDOW, Recording, blocks, window_seconds
 
 __all__ = ["Drift", "find_drift"]
+
+Report = Callable[[str, int, int], object]
 
 #: Kernels under which envelopes are compared, in seconds: that of the recording is not known yet.
 KERNELS = (Kernel(0.05, 0.2), Kernel(0.08, 0.6), Kernel(0.15, 1.8))
@@ -35,8 +39,9 @@ UNSURE_EXCESS = 1.2
 #: The same excess under corrected trends of the two long windows that is drift. Of the recorded
 #: neurons none reaches 1.4.
 FOLLOWS = 1.6
-#: Amplitude of one spike in noises above the trend, from which it is claimed.
-CLAIMED = 4.0
+#: Share of the excess under the best envelope below which a constant shows that slow movement is
+#: activity, however short the envelope. Dense activity leaves 0.86 at most, drift 0.93 at least.
+CLEARLY = 0.9
 #: What is said of a cell whose slow movement has two explanations.
 AMBIGUOUS = "slow movement may be drift of the baseline or sustained activity"
 #: Share of the frames below which an excess is nothing, and fewest events that make a difference.
@@ -72,23 +77,23 @@ class Drift:
         }
         return said | dict.fromkeys(self.unsure, AMBIGUOUS)
 
-    def claimed(self, known: NDArray[np.bool_], alphas: Array) -> NDArray[np.bool_]:
-        """Withdraw scales that drift, or what is left of it, may have made.
+    def doubted(self, amplitudes: Amplitudes, cells: NDArray[np.int64]) -> Amplitudes:
+        """Withdraw amplitudes that drift, or what a trend leaves of it, may have made.
 
         Parameters
         ----------
-        known, alphas : numpy.ndarray, shape (n_cells,)
-            Whether the amplitude of one spike is known, and the amplitude.
+        amplitudes : Amplitudes
+            Of some cells.
+        cells : numpy.ndarray of int
+            Rows of these.
 
         Returns
         -------
-        numpy.ndarray of bool, shape (n_cells,)
+        Amplitudes
         """
-        claimed = known.copy()
-        for cell, noise in self.noise.items():
-            claimed[cell] &= bool(alphas[cell] > CLAIMED * noise)
-        claimed[sorted(self.unsure)] = False
-        return claimed
+        moved = np.isin(cells, [*self.windows, *self.unsure]) & amplitudes.evident
+        log_sd = np.where(moved, np.hypot(amplitudes.log_sd, UNEVIDENT_SD), amplitudes.log_sd)
+        return replace(amplitudes, evident=amplitudes.evident & ~moved, log_sd=log_sd)
 
     def removed(self, recording: Recording) -> Recording:
         """Return the recording without the trends."""
@@ -101,7 +106,7 @@ class Drift:
         return replace(recording, traces=traces, noise=noise)
 
 
-def find_drift(recording: Recording, usable: NDArray[np.int64]) -> Drift:
+def find_drift(recording: Recording, usable: NDArray[np.int64], report: Report) -> Drift:
     """Find the cells whose baseline moves faster than the quantile's window follows.
 
     Under a baseline that does not follow, events hold up what drift makes; an envelope (a quantile
@@ -115,6 +120,8 @@ def find_drift(recording: Recording, usable: NDArray[np.int64]) -> Drift:
         Traces and noise.
     usable : numpy.ndarray of int
         Rows that are not excluded.
+    report : callable
+        Called with a phase, and the cells done and in total.
 
     Returns
     -------
@@ -125,6 +132,7 @@ def find_drift(recording: Recording, usable: NDArray[np.int64]) -> Drift:
     noise: dict[int, float] = {}
     unsure: set[int] = set()
     for block in blocks((usable.size, recording.traces.shape[1])):
+        report("drift", block.start, usable.size)
         cells = usable[block][recording.noise[usable[block]] > 0]
         moving = cells[_moving(recording, cells)]
         if not moving.size:
@@ -135,8 +143,9 @@ def find_drift(recording: Recording, usable: NDArray[np.int64]) -> Drift:
             rows = np.flatnonzero(~less & (kernels == index))
             less[rows] = _follows(recording, moving[rows], KERNELS[index])
         concerned = np.flatnonzero(less | doubtful)
-        rests = _rests(recording, moving[concerned], compared.excess[1:, :, concerned])
-        less[concerned[rests]] = doubtful[concerned[rests]] = False
+        rests, clearly = _rests(recording, moving[concerned], compared.excess[1:, :, concerned])
+        less[concerned[rests]] = False
+        doubtful[concerned[clearly]] = False
         drifting = moving[less]
         unsure.update(moving[doubtful & ~less].tolist())
         if drifting.size:
@@ -144,6 +153,7 @@ def find_drift(recording: Recording, usable: NDArray[np.int64]) -> Drift:
             noise |= zip(drifting.tolist(), level.tolist(), strict=True)
             trends |= zip(drifting.tolist(), found.astype(np.float32), strict=True)
             windows |= zip(drifting.tolist(), best.tolist(), strict=True)
+    report("drift", usable.size, usable.size)
     return Drift(trends, windows, noise, frozenset(unsure))
 
 
@@ -215,14 +225,17 @@ def _scores(
     return scores.objective[:, 0] / frames - 1, scores.n_events[:, 0].astype(np.float64)
 
 
-def _rests(recording: Recording, cells: NDArray[np.int64], under: Array) -> NDArray[np.bool_]:
-    """Whether a constant leaves no more than envelopes: dense activity stands on one."""
+def _rests(
+    recording: Recording, cells: NDArray[np.int64], under: Array
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether a constant, on which dense activity stands, leaves no more or less than envelopes."""
     least = np.full(cells.size, np.inf)
     for kernel in KERNELS if cells.size else ():
         above = _above_foot(recording, cells, kernel)
         least = np.fmin(least, _scores(recording, cells, above, kernel)[0])
-    most = LESS_EXCESS * under.min(axis=(0, 1), initial=np.inf) + LEAST_EXCESS
-    return np.asarray(least <= most)
+    best = under.min(axis=(0, 1), initial=np.inf)
+    rests = np.asarray(least <= LESS_EXCESS * best + LEAST_EXCESS)
+    return rests, np.asarray(least <= CLEARLY * best)
 
 
 def _judge(

@@ -78,8 +78,8 @@ def run_cadecon(
     n_threads : int, optional
         Threads; by default as many as the process may use. The result does not depend on it.
     progress : callable, optional
-        Called in this thread with a phase (``"kernel"``, ``"amplitudes"`` or ``"spikes"``), and
-        how much of it is done and in total.
+        Called in this thread with a phase (``"drift"``, ``"kernel"``, ``"amplitudes"`` or
+        ``"spikes"``), and how much of it is done and in total.
 
     Returns
     -------
@@ -139,13 +139,12 @@ def run_cadecon(
     recording = Recording(batch, rate, starts, noise, settings, factor, threads)
     excluded = screen(batch)
     usable = np.array([c for c in range(len(batch)) if c not in excluded], dtype=np.int64)
-    drift = find_drift(recording, usable)
+    drift = find_drift(recording, usable, report)
     steady = drift.removed(recording)
     found = shared_kernel(steady, usable, report) if usable.size else Found(FALLBACK)
-    cells = deconvolve_cells(steady, usable, found.kernel, report)
+    cells = deconvolve_cells(steady, usable, found.kernel, drift, report)
     for cell, trend in drift.trends.items():
         cells.removed[cell] += trend
-    cells.known = drift.claimed(cells.known, cells.alphas)
     return assemble(recording, found, cells, ids, excluded, drift.reasons())
 
 

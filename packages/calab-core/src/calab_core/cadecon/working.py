@@ -143,18 +143,23 @@ def foot(
     -------
     numpy.ndarray, shape (len(cells), n_frames)
     """
-    period = max(LEAST_WINDOW, PERIOD_DECAYS * float(np.median(tau_decay)))
-    return find_foot(
-        working,
-        recording.fs,
-        recording.noise[cells],
-        tau_rise,
-        tau_decay,
-        segments=recording.segments,
-        n_threads=recording.n_threads,
-        upsample_factor=min(recording.upsample_factor, FOOT_BINS),
-        window=period if recording.settings.hp_filter_enabled else None,
-    )
+    found = np.empty_like(working)
+    # Cells of one kernel share the width of the window, and no cell asks what its neighbours are.
+    for decay in np.unique(tau_decay):
+        rows = tau_decay == decay
+        period = max(LEAST_WINDOW, PERIOD_DECAYS * float(decay))
+        found[rows] = find_foot(
+            working[rows],
+            recording.fs,
+            recording.noise[cells[rows]],
+            tau_rise[rows],
+            tau_decay[rows],
+            segments=recording.segments,
+            n_threads=recording.n_threads,
+            upsample_factor=min(recording.upsample_factor, FOOT_BINS),
+            window=period if recording.settings.hp_filter_enabled else None,
+        )
+    return found
 
 
 def window_seconds(kernel: Kernel) -> float:

@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["PHASES", "AutoFiles", "deconvolve_auto", "spike_arrays"]
 
 #: What the bars call the phases of a run.
-PHASES = {"kernel": "finding the kernel", "amplitudes": "amplitudes", "spikes": "placing spikes"}
+PHASES = {
+    "drift": "looking for drift",
+    "kernel": "finding the kernel",
+    "amplitudes": "amplitudes",
+    "spikes": "placing spikes",
+}
 
 
 class AutoFiles(NamedTuple):
