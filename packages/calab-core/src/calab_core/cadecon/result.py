@@ -125,7 +125,7 @@ class CaDeconResult(_Fields):
         ``h_free``, ...), and ``settings``, ``versions``, ``history`` (``iteration``,
         ``tau_rise``, ``tau_decay``, ``kernel_change`` and ``pve`` of each iteration),
         ``cell_ids``, ``excluded``, ``noise``, ``alphas``, ``alpha_sd``, ``scale_known``,
-        ``cells_converged`` and ``units``.
+        ``cells_converged``, ``thresholds``, ``units``, ``kernel_mode`` and ``drift``.
     details : CaDeconDetails
         What else is known. Results of `run_cadecon` always have it; one that was made without it
         has no such attribute.
