@@ -315,17 +315,20 @@ def test_predecessor_is_scaled_by_cells_and_iterations(module):
 
 def test_counts_judges_every_recording(tmp_path):
     rows, printed = run("counts.py", tmp_path)
-    assert {row["noise"] for row in rows} == {"own", "8", "3"}
+    assert {row["noise"] for row in rows} == {"own", "8", "3", "8, drift"}
     assert {row["spikes"] for row in rows} == {"markov", "poisson"}
-    assert len(rows) == 6 * 6  # the pipeline and five factors on six recordings
+    assert len(rows) == 8 * 6  # the pipeline and five factors on eight recordings
     for row in rows:
         assert row["count_error"] >= 0, row
+        assert 0 <= row["wrong_claims"] <= 1 - row["scale_unknown"], row
         assert row["method"] in printed
 
 
 def test_cadecon_has_every_row(tmp_path):
     rows, _ = run("cadecon.py", tmp_path)
-    assert len(rows) == 8
+    assert len(rows) == 11
     beside_peer = [row for row in rows if row["ratio"] is None]
-    assert len(beside_peer) == 6
-    assert {row["verdict"] for row in rows if row["ratio"] is not None} <= {"met", "MISSED"}
+    assert len(beside_peer) == 8
+    verdicts = [row["verdict"] for row in rows if row["ratio"] is not None]
+    assert verdicts.count("shown") == 1
+    assert set(verdicts) <= {"met", "MISSED", "shown"}
