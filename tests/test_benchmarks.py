@@ -66,6 +66,18 @@ def test_ground_truth_finds_simulated_spikes(tmp_path, data):
     assert "not run" in printed
 
 
+def test_limits_places_spikes_with_the_true_amplitude(tmp_path, data):
+    rows, printed = run("limits.py", tmp_path, "--data", data)
+    assert [row["data_set"] for row in rows] == ["A", "B"]
+    for row in rows:
+        # Half a minute: a factor of two either way is no surprise to what is found, while the
+        # true amplitude leaves but the spikes that lie too close to be told apart.
+        assert abs(row["true_count_error"]) < 0.3, row
+        assert 0.3 < row["true_f1"] <= 1, row
+        assert row["log_sd"] > 0, row
+    assert "overall" in printed
+
+
 def test_deconvolution_has_every_row(tmp_path):
     rows, printed = run("deconvolution.py", tmp_path)
     by_name = {row["what"].split(":")[0]: row for row in rows}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from calab_solver import simulate_cells
-from calab_solver.inference import Kernels, infer_spikes, measure_amplitudes
+from calab_solver.amplitudes import Kernels, measure_amplitudes
+from calab_solver.inference import infer_spikes
 
 FS, RISE, DECAY, NOISE, U = 30.0, 0.05, 0.4, 0.125, 10
 
@@ -95,18 +96,3 @@ def test_an_empty_batch():
     amplitudes, spikes = inferred(np.empty((0, 50)))
     assert amplitudes.known.shape == (0,)
     assert spikes.counts.shape == (0, 50)
-
-
-@pytest.mark.parametrize(("snr", "least", "most"), [(8.0, 4, 8), (3.0, 0, 2), (1.5, 0, 0)])
-@pytest.mark.parametrize("bursts", [{}, {"p_silent_to_active": 0.005, "p_active_to_silent": 0.3}])
-def test_a_known_amplitude_is_right(bursts, snr, least, most):
-    single = {"p_spike_when_silent": 0.003, "p_spike_when_active": 0.5}
-    drawn = simulate_cells(8, 4000, FS, tau_rise=RISE, tau_decay=DECAY, seed=3, **single, **bursts)
-    noise = np.random.default_rng(3).standard_normal((8, 4000)) / snr
-    traces = drawn.clean_calcium.astype(float) + noise
-    amplitudes = measure_amplitudes(traces, kernels(8), np.full(8, 1 / snr))
-    known = amplitudes.known
-    assert least <= known.sum() <= most
-    np.testing.assert_allclose(np.exp(amplitudes.log_alpha[known]), 1.0, rtol=0.15)
-    # What is not evident is not claimed to be exact.
-    assert np.all(amplitudes.log_sd[~known] >= 0.4)

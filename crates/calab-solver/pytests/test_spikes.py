@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from calab_solver import event_scale, find_events, noise_level, place_spikes, score_kernels
-from calab_solver.inference import COMB, EVIDENT
+from calab_solver.amplitudes import COMB, EVIDENT
 
 FS, RISE, DECAY = 30.0, 0.05, 0.4
 

@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._parameters import as_count, as_number
 from ._traces import as_real, as_traces
+from .amplitudes import Kernels, measure_amplitudes
 from .baseline import rolling_baseline
 from .filter import bandpass_filter
 from .foot import find_foot
-from .inference import Kernels, Spikes, infer_spikes, measure_amplitudes
+from .inference import Spikes, infer_spikes
 from .noise import noise_level
 from .rates import frame_counts, spike_rates
 from .spikes import place_spikes

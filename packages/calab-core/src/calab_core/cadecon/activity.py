@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from calab_solver.inference import KNOWN_EVENTS, Amplitudes, infer_spikes, measure_amplitudes
+from calab_solver.amplitudes import KNOWN_EVENTS, Amplitudes, measure_amplitudes
+from calab_solver.inference import infer_spikes
 from numpy.typing import NDArray
 
 from .drift import Drift

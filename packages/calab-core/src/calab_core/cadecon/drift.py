@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from calab_solver import find_foot, score_kernels
-from calab_solver.inference import UNEVIDENT_SD, Amplitudes
+from calab_solver.amplitudes import UNEVIDENT_SD, Amplitudes
 from numpy.typing import NDArray
 
 from .kernel import Array, Kernel
@@ -31,16 +31,15 @@ RESTING = 0.2
 #: Misfit of the kernels that is allowed for, as a share of the calcium.
 MISMATCH = 0.15
 #: What makes a cell drift: the excess of the objective or the number of events under the quantile,
-#: over that under a long envelope. Of 62 recorded neurons none exceeds 1.06.
+#: over that under a long envelope. No recorded neuron of the benchmarks does (`limits.py` there).
 LESS_EXCESS, FEWER_EVENTS = 1.1, 1.12
 #: The same excess over that under a short envelope, above which drift and sustained activity cannot
 #: be told from each other.
 UNSURE_EXCESS = 1.2
-#: The same excess under corrected trends of the two long windows that is drift. Of the recorded
-#: neurons none reaches 1.4.
+#: The same excess under corrected trends of the two long windows that is drift; nor this.
 FOLLOWS = 1.6
 #: Share of the excess under the best envelope below which a constant shows that slow movement is
-#: activity, however short the envelope. Dense activity leaves 0.86 at most, drift 0.93 at least.
+#: activity, however short the envelope: simulated dense activity leaves less, drift more.
 CLEARLY = 0.9
 #: What is said of a cell whose slow movement has two explanations.
 AMBIGUOUS = "slow movement may be drift of the baseline or sustained activity"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from calab_solver import bandpass_filter, find_foot, noise_level, rolling_baseline
-from calab_solver.inference import Kernels
+from calab_solver.amplitudes import Kernels
 from numpy.typing import NDArray
 
 from .kernel import Kernel

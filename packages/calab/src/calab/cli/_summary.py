@@ -11,22 +11,11 @@ from ._errors import complain
 if TYPE_CHECKING:
     from calab_core import CaDeconResult, Quality
 
-__all__ = ["result_arrays", "shown", "summarize", "warn"]
+__all__ = ["result_arrays", "shown", "spike_arrays", "summarize", "warn"]
 
 
 def result_arrays(result: CaDeconResult) -> dict[str, Any]:
-    """Name the arrays of a result, for an `.npz` file.
-
-    Parameters
-    ----------
-    result : CaDeconResult
-        With its details.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        The documented arrays and those of `result.details` that have a number or a row per cell.
-    """
+    """Name the documented arrays and those of the details, for an `.npz` file."""
     import numpy as np
 
     found = {**vars(result.details), **result._asdict()}
@@ -35,6 +24,12 @@ def result_arrays(result: CaDeconResult) -> dict[str, Any]:
         for name, value in found.items()
         if isinstance(value, np.ndarray) and value.dtype != object
     }
+
+
+def spike_arrays(result: CaDeconResult) -> dict[str, Any]:
+    """Name the spike times of every cell in seconds by `cell_` and its id, for an `.npz` file."""
+    ids = result.details.cell_ids.tolist()
+    return {f"cell_{i}": t for i, t in zip(ids, result.details.spike_times, strict=True)}
 
 
 def summarize(result: CaDeconResult, judged: Quality) -> dict[str, Any]:
@@ -96,14 +91,17 @@ def shown(summary: Mapping[str, Any]) -> dict[str, str]:
         For a table.
     """
     s = summary
-    search = "came to rest" if s["converged"] else "did not come to rest"
+    # The history begins with the kernel before the first iteration.
+    iterations = s["iterations"] - 1
+    rested = "came to rest" if s["converged"] else "did not come to rest"
+    search = f"search {rested} ({iterations} iterations)" if iterations > 0 else "not searched for"
     whose = "median of the cells" if s["kernel_mode"] == "per_cell" else "shared"
     noise = f", noise {s['noise_dff_median']:.3g} %/sqrt(Hz)" if _is(s["noise_dff_median"]) else ""
     return {
         "recording": f"{s['cells']} cells x {s['frames']} frames at {s['fs_hz']:g} Hz, "
         f"{s['missing_share']:.1%} missing",
         "kernel": f"tau_rise {s['tau_rise_s']:.3g} s, tau_decay {s['tau_decay_s']:.3g} s, {whose}; "
-        f"search {search} ({s['iterations']} entries)",
+        + search,
         "scale known": f"{s['scale_known']} of {s['cells']} cells"
         + (f", one spike {s['snr_median']:.3g} times the noise" if s["scale_known"] else "")
         + noise,

@@ -12,12 +12,12 @@ from ._cadecon import FLAGS
 from ._errors import BadInput, user_input
 from ._input import Recording, read_recording
 from ._output import claim_outputs, finite, phase_bars, print_json, print_pairs, writing
-from ._summary import shown, summarize, warn
+from ._summary import shown, spike_arrays, summarize, warn
 
 if TYPE_CHECKING:
     from calab_core import CaDeconResult, Quality
 
-__all__ = ["PHASES", "AutoFiles", "deconvolve_auto", "spike_arrays"]
+__all__ = ["PHASES", "AutoFiles", "deconvolve_auto"]
 
 #: What the bars call the phases of a run.
 PHASES = {
@@ -142,23 +142,6 @@ def _write(files: AutoFiles, recording: Recording, result: CaDeconResult, judged
 
             title = f"CaLab: {files.source.name}"
             write_report(result, recording.traces, draft, quality=judged, title=title)
-
-
-def spike_arrays(result: CaDeconResult) -> dict[str, Any]:
-    """Name the spike times of every cell, for an `.npz` file.
-
-    Parameters
-    ----------
-    result : CaDeconResult
-        With its details.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        Seconds, under `cell_` and the cell's id.
-    """
-    ids = result.details.cell_ids.tolist()
-    return {f"cell_{i}": t for i, t in zip(ids, result.details.spike_times, strict=True)}
 
 
 def _cells(result: CaDeconResult, judged: Quality) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ import typer
 from ._errors import complain, user_input
 from ._options import Force, Json
 from ._output import claim_outputs, phase_bars, print_json, print_pairs, writing
-from ._summary import result_arrays
-from .auto import PHASES, spike_arrays
+from ._summary import result_arrays, spike_arrays
+from .auto import PHASES
 from .simulate import Preset, simulation_config, truth_arrays
 
 if TYPE_CHECKING:
