@@ -112,8 +112,9 @@ def finish(ax: Axes, title: str, x: str, y: str, *, legend: str | None = None) -
     ax.set_ylabel(y)
     ax.spines[["top", "right"]].set_visible(False)
     if legend == "inside" and ax.get_legend_handles_labels()[0]:
-        # Where nothing is free the words stay legible above the lines.
-        ax.legend(fontsize=9, facecolor="white", edgecolor="none", framealpha=0.85)
+        ax.legend(
+            frameon=False, fontsize=9, ncols=3 if len(ax.get_legend_handles_labels()[0]) > 4 else 1
+        )
     if legend == "above" and ax.get_legend_handles_labels()[0]:
         ax.legend(
             loc="lower right",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_convergence"]
 
+#: Factor by which the axis reaches above the changes.
+HEADROOM = 20.0
 #: Floor of the axis where nothing ever changed.
 LEAST_CHANGE = 1e-3
 
@@ -61,6 +63,8 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
         for values, color, label in series:
             _draw(ax, iterations, values, floor, color, label)
         _mark_tolerance(ax, result.metadata)
+        # Room for the legend above the first change, which is the largest.
+        ax.set_ylim(top=ax.get_ylim()[1] * HEADROOM)
         if (changes == 0).any():
             ax.plot([], [], "v", ms=6, mfc="white", color="#555555", label="no change")
             ax.set_ylim(bottom=floor)
