@@ -74,6 +74,21 @@ def test_other_kernels_are_found(rise, decay):
     assert np.median(np.abs(result.activity.sum(axis=1) / truth - 1)) < 0.15
 
 
+@pytest.mark.parametrize(("n_cells", "seed"), [(12, 1), (20, 4)])
+def test_large_bursts_do_not_make_the_kernel_too_fast(n_cells, seed):
+    """Of two lowest points of the objective the one at a quarter of the rise is the lower."""
+    bursts = {
+        "p_silent_to_active": 0.005,
+        "p_active_to_silent": 0.3,
+        "p_spike_when_active": 0.5,
+        "p_spike_when_silent": 0.002,
+    }
+    traces, _ = simulated(n_cells, 3000, seed=seed, tau_rise=0.05, tau_decay=0.3, **bursts)
+    result = run_cadecon(traces, FS)
+    assert result.metadata["tau_decay"] == pytest.approx(0.3, rel=0.05)
+    assert result.metadata["tau_rise"] == pytest.approx(0.05, rel=0.15)
+
+
 def test_the_number_of_threads_and_the_run_change_nothing(small, found):
     expected = fingerprint(found)
     for n_threads in (1, 2):

@@ -30,6 +30,10 @@ def quadratic(rise, decay, curvature=((3.0, 1.0), (1.0, 2.0))):
     return score
 
 
+def never(logs):
+    raise AssertionError(f"an objective with one lowest point was judged otherwise: {logs}")
+
+
 def searched(score, step, iterations):
     for _ in range(iterations):
         step = refine(step, score)
@@ -39,7 +43,7 @@ def searched(score, step, iterations):
 @pytest.mark.parametrize(("rise", "decay"), [(0.05, 0.4), (0.004, 0.15), (0.3, 2.2)])
 def test_the_least_point_of_a_quadratic_is_found(rise, decay):
     score = quadratic(rise, decay)
-    step = searched(score, grid_search(score), 8)
+    step = searched(score, grid_search(score, never), 8)
     assert step.kernel.tau_rise == pytest.approx(rise, rel=1e-3)
     assert step.kernel.tau_decay == pytest.approx(decay, rel=1e-3)
     assert step.objective == pytest.approx(5.0, abs=1e-5)
@@ -96,11 +100,33 @@ def test_the_grid_holds_only_kernels_and_gives_the_best():
         scored.append(np.exp(logs))
         return quadratic(0.02, 0.33)(logs)
 
-    step = grid_search(score)
+    step = grid_search(score, never)
     assert step.kernel == Kernel(0.02, 0.33)
     (kernels,) = scored
     assert len(kernels) <= SEED_RISES.size * SEED_DECAYS.size
     assert np.all(kernels[:, 1] > kernels[:, 0])
+
+
+def test_of_several_lowest_points_the_forgiving_score_chooses():
+    wells = [(0.01, 0.1), (0.08, 0.5)]
+    short, right = (quadratic(*well) for well in wells)
+    judged = []
+
+    def score(logs):
+        return np.minimum(short(logs), right(logs) + 0.5)
+
+    def forgiving(logs):
+        judged.append(np.exp(logs))
+        return right(logs)
+
+    step = grid_search(score, forgiving)
+    assert step.kernel == Kernel(0.08, 0.5)
+    assert step.objective == pytest.approx(5.5)
+    np.testing.assert_allclose(judged[0], wells)
+
+
+def test_equal_objectives_have_one_lowest_point():
+    assert grid_search(lambda logs: np.zeros(len(logs)), never).objective == 0
 
 
 def test_time_constants_have_six_digits():

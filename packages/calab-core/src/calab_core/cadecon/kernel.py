@@ -83,13 +83,20 @@ def change(new: Kernel, old: Kernel) -> float:
     return float(np.sqrt(np.mean((sample(new, times) - sample(old, times)) ** 2)))
 
 
-def grid_search(score: Score) -> Step:
+def grid_search(score: Score, forgiving: Score) -> Step:
     """Score the seed kernels and return the best.
+
+    Under a kernel far too short a burst is many events, each of which pays, and large bursts under
+    a good kernel leave more than noise. So the objective may have several lowest points, of which
+    the right one is not the least; which of them it is says a score that forgives a misfit in
+    proportion to the calcium.
 
     Parameters
     ----------
     score : callable
         Objectives of kernels.
+    forgiving : callable
+        The same where the model's own error is allowed for; only compares the lowest points.
 
     Returns
     -------
@@ -99,8 +106,24 @@ def grid_search(score: Score) -> Step:
     fits = decays >= 1.3 * rises
     kernels = np.log(np.stack([rises[fits], decays[fits]], axis=1))
     objectives = score(kernels)
-    best = int(np.argmin(objectives))
+    grid = np.full(fits.shape, np.inf)
+    grid[fits] = objectives
+    lowest = np.flatnonzero(_lowest(grid)[fits])
+    best = int(lowest[0])
+    if lowest.size > 1:
+        best = int(lowest[np.argmin(forgiving(kernels[lowest]))])
     return Step(Kernel.from_logs(kernels[best]), FIRST_STEP, float(objectives[best]))
+
+
+def _lowest(grid: Array) -> NDArray[np.bool_]:
+    """Whether a point of a grid is lower than its eight neighbours, or equal to later ones."""
+    rows, columns = grid.shape
+    padded = np.pad(grid, 1, constant_values=np.inf)
+    lowest = np.isfinite(grid)
+    for i, j in ((i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)):
+        beside = padded[i : i + rows, j : j + columns]
+        lowest &= (grid < beside) if (i, j) < (1, 1) else (grid <= beside)
+    return lowest
 
 
 def refine(step: Step, score: Score) -> Step:

@@ -27,6 +27,8 @@ CELL_STEPS = 4
 #: Bins per frame while kernels are compared, and how events are found then.
 SEARCH_BINS = 4
 SEARCH_RULES: dict[str, Any] = {"rounds": 8, "sweeps": 3, "level": True}
+#: Misfit that is allowed for, as a share of the calcium, where far kernels are compared.
+MISMATCH = 0.15
 
 Report = Callable[[str, int, int], object]
 
@@ -87,9 +89,9 @@ class _Windows:
             times = np.full((2, cells.size), [[kernel.tau_rise], [kernel.tau_decay]])
             self.removed[block] += foot(self.recording, cells, self.working(block), *times)
 
-    def scores(self, logs: Array) -> KernelScores:
+    def scores(self, logs: Array, mismatch: float = 0.0) -> KernelScores:
         """Score kernels on every window, as one call for all cells would."""
-        parts = [(rows, self._scores(block, rows, logs)) for block, rows in self._blocks()]
+        parts = [(rows, self._scores(cut, rows, logs, mismatch)) for cut, rows in self._blocks()]
         columns = []
         for name in ("objective", "n_events", "residual_power"):
             found = [getattr(part, name) for _, part in parts]
@@ -105,7 +107,9 @@ class _Windows:
             cells = self.windows[:, 0]
             yield block, np.flatnonzero((cells >= block.start) & (cells < block.stop))
 
-    def _scores(self, block: slice, rows: NDArray[np.intp], logs: Array) -> KernelScores:
+    def _scores(
+        self, block: slice, rows: NDArray[np.intp], logs: Array, mismatch: float
+    ) -> KernelScores:
         recording = self.recording
         rises, decays = np.exp(logs).T
         return score_kernels(
@@ -118,11 +122,15 @@ class _Windows:
             upsample_factor=min(recording.upsample_factor, SEARCH_BINS),
             segments=recording.segments,
             n_threads=recording.n_threads,
+            mismatch=mismatch,
             **SEARCH_RULES,
         )
 
     def total(self, logs: Array) -> Array:
         return np.asarray(self.scores(logs).objective.sum(axis=0))
+
+    def forgiving(self, logs: Array) -> Array:
+        return np.asarray(self.scores(logs, MISMATCH).objective.sum(axis=0))
 
     def pve(self, kernel: Kernel) -> tuple[float, int]:
         """Median over windows of the variance that events explain, and how many these are."""
@@ -157,7 +165,7 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     windows = _gather(recording, usable, subsets)
     windows.settle(FALLBACK, deep=False)
     report("kernel", 0, settings.max_iterations)
-    step = grid_search(windows.total)
+    step = grid_search(windows.total, windows.forgiving)
     found = Found(step.kernel, subsets=subsets)
     pve, found.n_events = windows.pve(step.kernel)
     found.history.append(_entry(0, step.kernel, None, pve))
