@@ -78,10 +78,8 @@ def infer_spikes(
 
     Parameters
     ----------
-    traces : numpy.ndarray, shape (n_cells, n_frames)
-        Without their baselines; NaN where nothing was recorded.
-    kernels : Kernels
-        Time constants and grid.
+    traces, kernels
+        As `measure_amplitudes` takes them.
     amplitudes : Amplitudes
         Where the search starts.
     log_alpha : numpy.ndarray, shape (n_cells,)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .kernel import Array, Kernel
 from .trend import COST, QUICK, corrected, envelope, quantile
-from .working import LEAST_WINDOW, Recording, blocks, window_seconds
+from .working import LEAST_WINDOW, MISMATCH, Recording, blocks, window_seconds
 
 __all__ = ["Drift", "find_drift"]
 
@@ -28,8 +28,6 @@ LONG = (60.0, 20.0)
 #: Standard deviation of the 20 s envelope about the quantile, in those of the noise, below which a
 #: cell is at rest and nothing is compared.
 RESTING = 0.2
-#: Misfit of the kernels that is allowed for, as a share of the calcium.
-MISMATCH = 0.15
 #: What makes a cell drift: the excess of the objective or the number of events under the quantile,
 #: over that under a long envelope. No recorded neuron of the benchmarks does (`limits.py` there).
 LESS_EXCESS, FEWER_EVENTS = 1.1, 1.12

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .kernel import Array, Kernel, Score, Step, change, grid_search, refine
 from .subsets import Subset, place_subsets
-from .working import Recording, blocks, foot, removed_baseline
+from .working import MISMATCH, Recording, blocks, foot, removed_baseline
 
 __all__ = ["Found", "cell_kernels", "shared_kernel"]
 
@@ -27,8 +27,6 @@ CELL_STEPS = 4
 #: Bins per frame while kernels are compared, and how events are found then.
 SEARCH_BINS = 4
 SEARCH_RULES: dict[str, Any] = {"rounds": 8, "sweeps": 3, "level": True}
-#: Misfit that is allowed for, as a share of the calcium, where far kernels are compared.
-MISMATCH = 0.15
 
 Report = Callable[[str, int, int], object]
 

@@ -14,7 +14,15 @@ from numpy.typing import NDArray
 from .kernel import Kernel
 from .settings import CadeconSettings
 
-__all__ = ["Recording", "blocks", "foot", "low_passed", "measure_noise", "removed_baseline"]
+__all__ = [
+    "MISMATCH",
+    "Recording",
+    "blocks",
+    "foot",
+    "low_passed",
+    "measure_noise",
+    "removed_baseline",
+]
 
 Array = NDArray[np.float64]
 
@@ -24,6 +32,8 @@ LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
 PERIOD_DECAYS = 32 * math.pi
 #: Bins per frame while it is looked for.
 FOOT_BINS = 2
+#: Misfit of kernels far from right that is allowed for, as a share of the calcium.
+MISMATCH = 0.15
 #: Samples that are worked on at a time, so that memory is bounded.
 BLOCK_SAMPLES = 1 << 21
 
