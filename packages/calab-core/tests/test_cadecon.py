@@ -221,14 +221,39 @@ def test_metadata_is_plain_and_complete(found):
     np.testing.assert_array_equal(metadata["alphas"], found.alphas)
     assert metadata["cells_converged"] == found.details.converged.tolist() == [True] * SHAPE[0]
     history = metadata["history"]
-    assert [entry["iteration"] for entry in history] == list(range(metadata["num_iterations"]))
+    assert [entry["iteration"] for entry in history] == list(range(len(history)))
     assert history[-1]["tau_decay"] == metadata["tau_decay"]
     assert history[0]["kernel_change"] is None
-    # It rested for the last three iterations, and not before.
-    changes = [entry["kernel_change"] for entry in history[1:]]
+    # It rested for the last three iterations of the search, and not before.
+    searched = [entry for entry in history if entry["method"] == "searched"]
+    changes = [entry["kernel_change"] for entry in searched[1:]]
     tolerance = metadata["settings"]["convergence_tol"]
     assert max(changes[-3:]) < tolerance
-    assert metadata["converged_at_iteration"] == len(history) - 3
+    assert metadata["num_iterations"] == len(searched)
+    assert metadata["converged_at_iteration"] == len(searched) - 3
+
+
+def test_averaging_over_explanations_corrects_the_kernel(found, small):
+    metadata = found.metadata
+    assert metadata["kernel_method"] == metadata["history"][-1]["method"] == "sampled"
+    sampled = metadata["sampled"]
+    assert (metadata["tau_rise"], metadata["tau_decay"]) == pytest.approx(
+        (sampled["tau_rise"], sampled["tau_decay"]), rel=1e-5
+    )
+    # 18,000 frames with 180 spikes: the decay is known to about three per cent.
+    assert metadata["tau_decay"] == pytest.approx(DECAY, rel=0.1)
+    assert 0.9 < sampled["excess"] < 1.08
+
+
+def test_transients_that_vary_are_left_to_the_fewest_events():
+    """Those of an indicator that is steeper than linear are the shorter the larger they are."""
+    given = {"tau_rise": RISE, "tau_decay": DECAY, "p_spike_when_silent": 0.0027}
+    clean = simulate_cells(8, 4000, FS, seed=2, **given).clean_calcium.astype(float)
+    noise = np.random.default_rng(0).standard_normal(clean.shape) / SNR
+    kept = run_cadecon(4 * clean**2 + noise, FS).metadata
+    assert kept["sampled"]["excess"] > 1.08
+    assert kept["kernel_method"] == "searched"
+    assert kept["history"][-1]["method"] == "searched"
 
 
 def test_a_search_that_is_cut_short_has_not_converged(small):
@@ -269,7 +294,7 @@ def test_arguments_win_over_the_configuration(small):
         result = run_cadecon(small, FS, config=config, max_iterations=2, hp_filter_enabled=False)
         expected = CadeconSettings(seed=7, max_iterations=2, hp_filter_enabled=False)
         assert result.metadata["settings"] == expected.model_dump()
-        assert len(result.metadata["history"]) == 3
+        assert result.metadata["num_iterations"] == 3
     with pytest.raises(TypeError, match=r"^config: expected a DeconConfig, .*, got dict"):
         run_cadecon(small, FS, config={"seed": 7})
 
@@ -318,7 +343,7 @@ def test_progress_is_reported_by_phase(small):
     run_cadecon(small, FS, progress=lambda *call: calls.append((*call, threading.get_ident())))
     assert {ident for *_, ident in calls} == {threading.get_ident()}
     phases = list(dict.fromkeys(phase for phase, *_ in calls))
-    assert phases == ["drift", "kernel", "amplitudes", "spikes"]
+    assert phases == ["drift", "kernel", "sampling", "amplitudes", "spikes"]
     for phase in phases:
         done = [(n, total) for name, n, total, _ in calls if name == phase]
         assert done[0][0] == 0

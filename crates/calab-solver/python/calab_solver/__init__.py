@@ -4,6 +4,7 @@ from ._native import instruction_sets
 from .ar2 import tau_to_ar2
 from .baseline import rolling_baseline
 from .biexponential import BiexpFitResult, fit_biexponential
+from .chain import SampledKernel, sample_kernel
 from .deconvolve import Deconvolution, deconvolve
 from .events import Events, KernelScores, find_events, score_kernels
 from .filter import bandpass_filter
@@ -23,6 +24,7 @@ __all__ = [
     "Events",
     "KernelScores",
     "PlacedSpikes",
+    "SampledKernel",
     "SimulatedCells",
     "SolveTraceDetails",
     "SolveTraceResult",
@@ -40,6 +42,7 @@ __all__ = [
     "noise_level",
     "place_spikes",
     "rolling_baseline",
+    "sample_kernel",
     "score_kernels",
     "simulate_cells",
     "solve_trace",

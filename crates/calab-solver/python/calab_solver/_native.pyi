@@ -133,6 +133,23 @@ def place_spikes(
     NDArray[np.int64],
     NDArray[np.bool_],
 ]: ...
+def sample_kernel(
+    batch: dict[str, Any],
+    baselines: NDArray[np.float64],
+    noise: NDArray[np.float64],
+    *,
+    sweeps: int,
+    burn_in: int,
+    spread: float,
+    seed: int,
+) -> tuple[
+    tuple[float, float],
+    NDArray[np.float64],
+    int,
+    NDArray[np.float64],
+    float,
+    float,
+]: ...
 def score_kernels(
     batch: dict[str, Any],
     noise: NDArray[np.float64],

@@ -6,6 +6,7 @@ mod ar2;
 mod baseline;
 mod biexponential;
 mod cells;
+mod chain;
 mod deconvolve;
 mod error;
 mod filter;
@@ -27,6 +28,8 @@ mod _native {
     use super::baseline::rolling_baseline;
     #[pymodule_export]
     use super::biexponential::fit_biexponential;
+    #[pymodule_export]
+    use super::chain::sample_kernel;
     #[pymodule_export]
     use super::deconvolve::{deconvolve, instruction_sets};
     #[pymodule_export]

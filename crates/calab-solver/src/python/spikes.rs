@@ -35,14 +35,14 @@ type Placed<'py> = (
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(super) struct Batch<'py> {
-    traces: PyReadonlyArray2<'py, f64>,
+    pub(super) traces: PyReadonlyArray2<'py, f64>,
     fs: f64,
     tau_rise: PyReadonlyArray1<'py, f64>,
     tau_decay: PyReadonlyArray1<'py, f64>,
     upsample_factor: usize,
     segments: Vec<usize>,
-    n_threads: Option<usize>,
-    progress: Option<Py<PyAny>>,
+    pub(super) n_threads: Option<usize>,
+    pub(super) progress: Option<Py<PyAny>>,
 }
 
 impl Batch<'_> {
@@ -51,6 +51,14 @@ impl Batch<'_> {
         check_length("tau_rise", decays.len(), rises.len())?;
         let shape = |(&rise, &decay)| Shape::new(rise, decay, self.fs, self.upsample_factor);
         Ok(rises.iter().zip(decays).map(shape).collect::<Result<_, _>>()?)
+    }
+
+    /// The sampling rate with the bins of a frame, and the only kernel's rise and decay in seconds.
+    pub(super) fn only(&self) -> PyResult<((f64, usize), [f64; 2])> {
+        let (rises, decays) = (self.tau_rise.as_slice()?, self.tau_decay.as_slice()?);
+        check_length("tau_rise", 1, rises.len())?;
+        check_length("tau_decay", 1, decays.len())?;
+        Ok(((self.fs, self.upsample_factor), [rises[0], decays[0]]))
     }
 
     /// Runs `work` on the cells without the interpreter.

@@ -5,7 +5,7 @@
 
 use libm::{exp, pow, sin, sqrt};
 
-use super::draws::Draws;
+use crate::draws::Draws;
 
 /// Hill saturation `c^n / (c^n + K^n)` of a level `c >= 0` in units of a single spike's peak.
 #[expect(clippy::float_cmp, reason = "only the exact 1 may skip the power")]
@@ -95,8 +95,8 @@ fn with_normals(row: &mut [f64], draws: &mut Draws, mut each: impl FnMut(&mut f6
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "the values compared are exact")]
 mod tests {
-    use super::super::draws::Stage;
     use super::*;
+    use crate::draws::Stage;
 
     fn draws() -> Draws {
         Draws::new(5, 0, Stage::Noise)

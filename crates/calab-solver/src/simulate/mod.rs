@@ -15,7 +15,6 @@
 //! doi:10.1038/s41593-021-00895-5.
 
 mod calcium;
-mod draws;
 mod fluorescence;
 mod parameters;
 mod spikes;
@@ -23,9 +22,9 @@ mod spikes;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use crate::draws::{Draws, Stage};
 use crate::error::SolverError;
 use calcium::FrameResponse;
-use draws::{Draws, Stage};
 use parameters::Cell;
 pub use parameters::Parameters;
 use spikes::Train;

@@ -2,9 +2,9 @@
 
 use libm::{exp, log1p, sqrt};
 
-use super::draws::Draws;
 use super::fluorescence::saturated;
 use super::spikes::Rates;
+use crate::draws::Draws;
 use crate::error::{SolverError, check_positive};
 use crate::kernel::check_kernel;
 
@@ -287,8 +287,8 @@ fn mean_one(cv: f64, draws: &mut Draws) -> f64 {
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "the values compared are exact")]
 mod tests {
-    use super::super::draws::Stage;
     use super::*;
+    use crate::draws::Stage;
 
     fn cells(p: &Parameters, n: usize) -> Vec<Cell> {
         let draw = |i| Cell::draw(p, &mut Draws::new(1, i, Stage::Properties));

@@ -5,7 +5,7 @@
 //! geometric waiting times, which is the same process with far fewer draws: a few per spike instead
 //! of two per step. A neuron that never switches fires as a (Bernoulli) Poisson process.
 
-use super::draws::{Draws, WaitingTime};
+use crate::draws::{Draws, WaitingTime};
 
 /// Probabilities of the two-state process.
 #[derive(Debug, Clone, Copy)]
@@ -77,8 +77,8 @@ impl Iterator for Train {
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "the values compared are exact")]
 mod tests {
-    use super::super::draws::Stage;
     use super::*;
+    use crate::draws::Stage;
 
     const BURSTY: Rates = Rates {
         silent_to_active: 0.05,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .drift import Drift
 from .kernel import Array, Kernel
-from .search import cell_kernels
+from .search import Found, cell_kernels
 from .working import Recording, blocks, low_passed, removed_baseline
 
 __all__ = ["Cells", "deconvolve_cells"]
@@ -84,7 +84,7 @@ class Cells:
 def deconvolve_cells(
     recording: Recording,
     usable: NDArray[np.int64],
-    shared: Kernel,
+    found: Found,
     drift: Drift,
     report: Report,
 ) -> Cells:
@@ -96,7 +96,7 @@ def deconvolve_cells(
         Traces and settings.
     usable : numpy.ndarray of int
         Rows that are not excluded.
-    shared : Kernel
+    found : Found
         The recording's kernel.
     drift : Drift
         Which cells drift; their amplitudes are not claimed.
@@ -114,7 +114,7 @@ def deconvolve_cells(
     done = 0
     report("amplitudes", 0, usable.size)
     for part in parts:
-        own = _baselines(recording, part, shared, cells)
+        own = _baselines(recording, part, found, cells)
         kernels.append(own)
         working = _working(recording, part, own, cells)
         times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
@@ -133,13 +133,13 @@ def deconvolve_cells(
 
 
 def _baselines(
-    recording: Recording, part: NDArray[np.int64], shared: Kernel, cells: Cells
+    recording: Recording, part: NDArray[np.int64], found: Found, cells: Cells
 ) -> list[Kernel]:
     """Find what stands below the cells, and their kernels."""
-    kernels = [shared] * part.size
+    kernels = [found.kernel] * part.size
     removed = removed_baseline(recording, part, kernels)
     if recording.settings.kernel == "per_cell":
-        kernels = cell_kernels(recording, part, shared, removed)
+        kernels = cell_kernels(recording, part, found, removed)
         removed = removed_baseline(recording, part, kernels)
     cells.removed[part] = removed
     cells.tau_rise[part] = [kernel.tau_rise for kernel in kernels]

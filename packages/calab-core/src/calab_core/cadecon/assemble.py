@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from calab_solver import estimate_kernel, fit_biexponential
+from calab_solver import SampledKernel, estimate_kernel, fit_biexponential
 from numpy.typing import NDArray
 
 from .._residual import explained
@@ -177,7 +177,7 @@ def _metadata(
         "residual": None if residual is None else float(residual),
         "h_free": free,
         "fs": recording.fs,
-        "num_iterations": len(found.history),
+        "num_iterations": sum(entry["method"] == "searched" for entry in found.history),
         "converged": found.converged_at is not None,
         "converged_at_iteration": found.converged_at,
         "kernel_mode": recording.settings.kernel,
@@ -185,6 +185,8 @@ def _metadata(
         "upsample_factor": recording.upsample_factor,
         "segments": list(details.segments),
         "history": found.history,
+        "kernel_method": "sampled" if found.kernel != found.searched else "searched",
+        "sampled": _sampled(found.sampled),
         "cell_ids": details.cell_ids.tolist(),
         "excluded": {str(cell): reason for cell, reason in details.excluded.items()},
         "drift": {str(cell): reason for cell, reason in details.drift.items()},
@@ -197,6 +199,14 @@ def _metadata(
         "units": details.units.tolist(),
         "versions": _versions(),
     }
+
+
+def _sampled(sampled: SampledKernel | None) -> dict[str, float] | None:
+    """List what averaging over explanations gave, and how well its model holds."""
+    if sampled is None:
+        return None
+    names = ("tau_rise", "tau_decay", "n_events", "excess", "autocorrelation")
+    return {name: getattr(sampled, name) for name in names}
 
 
 def _at_rate(free: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

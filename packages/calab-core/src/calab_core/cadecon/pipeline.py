@@ -52,9 +52,10 @@ def run_cadecon(
     """Deconvolve a recording from nothing but its traces: kernel, amplitude of a spike, spikes.
 
     The kernel is the one under which a few rectangles of the recording are explained by the fewest
-    events; each cell's amplitude of one spike is the one of which its events are whole multiples;
-    spikes are then placed one by one. What each step minimises, and what was tried instead, is
-    told in ``docs/explanation/cadecon.md``.
+    events, or, where the model of events of one shape holds, the one that averages over all
+    explanations; each cell's amplitude of one spike is the one of which its events are whole
+    multiples; spikes are then placed one by one. What each step minimises, and what was tried
+    instead, is told in ``docs/explanation/cadecon.md``.
 
     Parameters
     ----------
@@ -78,8 +79,8 @@ def run_cadecon(
     n_threads : int, optional
         Threads; by default as many as the process may use. The result does not depend on it.
     progress : callable, optional
-        Called in this thread with a phase (``"drift"``, ``"kernel"``, ``"amplitudes"`` or
-        ``"spikes"``), and how much of it is done and in total.
+        Called in this thread with a phase (``"drift"``, ``"kernel"``, ``"sampling"``,
+        ``"amplitudes"`` or ``"spikes"``), and how much of it is done and in total.
 
     Returns
     -------
@@ -100,8 +101,9 @@ def run_cadecon(
     References
     ----------
     The pipeline follows the idea of InDeCa (spikes in whole numbers and the kernel estimated in
-    turns); matching pursuit is Mallat and Zhang (1993), doi:10.1109/78.258082, the relaxed problem
-    Friedrich, Zhou and Paninski (2017), doi:10.1371/journal.pcbi.1005423.
+    turns); the average over explanations is that of :func:`calab_solver.sample_kernel`; matching
+    pursuit is Mallat and Zhang (1993), doi:10.1109/78.258082, the relaxed problem Friedrich, Zhou
+    and Paninski (2017), doi:10.1371/journal.pcbi.1005423.
 
     Examples
     --------
@@ -142,7 +144,7 @@ def run_cadecon(
     drift = find_drift(recording, usable, report)
     steady = drift.removed(recording)
     found = shared_kernel(steady, usable, report) if usable.size else Found(FALLBACK)
-    cells = deconvolve_cells(steady, usable, found.kernel, drift, report)
+    cells = deconvolve_cells(steady, usable, found, drift, report)
     for cell, trend in drift.trends.items():
         cells.removed[cell] += trend
     return assemble(recording, found, cells, ids, excluded, drift.reasons())

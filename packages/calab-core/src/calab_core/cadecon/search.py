@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from calab_solver import KernelScores, score_kernels
+from calab_solver import SampledKernel
 from numpy.typing import NDArray
 
+from .chain import holds, sample_windows
 from .kernel import Array, Kernel, Score, Step, change, grid_search, refine
 from .subsets import Subset, place_subsets
-from .working import MISMATCH, Recording, blocks, foot, removed_baseline
+from .windows import Windows, gather
+from .working import Recording
 
 __all__ = ["Found", "cell_kernels", "shared_kernel"]
 
@@ -24,9 +26,6 @@ SHRINKAGE_EVENTS = 20.0
 SETTLING = 5
 #: Steps of the search for a cell's own kernel.
 CELL_STEPS = 4
-#: Bins per frame while kernels are compared, and how events are found then.
-SEARCH_BINS = 4
-SEARCH_RULES: dict[str, Any] = {"rounds": 8, "sweeps": 3, "level": True}
 
 Report = Callable[[str, int, int], object]
 
@@ -39,6 +38,10 @@ class Found:
     ----------
     kernel : Kernel
         Its time constants.
+    searched : Kernel
+        Those at which the search for the fewest events ended.
+    sampled : calab_solver.SampledKernel, optional
+        What averaging over explanations gave; None without events.
     history : list of dict
         One entry per iteration.
     converged_at : int or None
@@ -50,96 +53,12 @@ class Found:
     """
 
     kernel: Kernel
+    searched: Kernel = FALLBACK
+    sampled: SampledKernel | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     converged_at: int | None = None
     subsets: list[Subset] = field(default_factory=list)
     n_events: int = 0
-
-
-@dataclass(eq=False)
-class _Windows:
-    """The windows of all subsets, and what stands below the activity of their cells.
-
-    Working traces are made from both for a block of cells at a time; they would take the memory of
-    several outputs.
-    """
-
-    recording: Recording
-    cells: NDArray[np.int64]
-    windows: NDArray[np.int64]
-    removed: NDArray[np.float32]
-
-    def working(self, cells: slice) -> Array:
-        traces = self.recording.traces[self.cells[cells]].astype(np.float64)
-        traces -= self.removed[cells]
-        return traces
-
-    def settle(self, kernel: Kernel, *, deep: bool) -> None:
-        for block in blocks(self.removed.shape):
-            cells = self.cells[block]
-            below = removed_baseline(self.recording, cells, [kernel] * cells.size, deep=deep)
-            self.removed[block] = below
-
-    def follow(self, kernel: Kernel) -> None:
-        """Move the foot to where it belongs under another kernel."""
-        for block in blocks(self.removed.shape):
-            cells = self.cells[block]
-            times = np.full((2, cells.size), [[kernel.tau_rise], [kernel.tau_decay]])
-            self.removed[block] += foot(self.recording, cells, self.working(block), *times)
-
-    def scores(self, logs: Array, mismatch: float = 0.0) -> KernelScores:
-        """Score kernels on every window, as one call for all cells would."""
-        parts = [(rows, self._scores(cut, rows, logs, mismatch)) for cut, rows in self._blocks()]
-        columns = []
-        for name in ("objective", "n_events", "residual_power"):
-            found = [getattr(part, name) for _, part in parts]
-            column = np.empty((len(self.windows), len(logs)), found[0].dtype)
-            for (rows, _), values in zip(parts, found, strict=True):
-                column[rows] = values
-            columns.append(column)
-        return KernelScores(*columns)
-
-    def _blocks(self) -> Iterator[tuple[slice, NDArray[np.intp]]]:
-        """Cut the cells into blocks, and name the windows in each."""
-        for block in blocks(self.removed.shape):
-            cells = self.windows[:, 0]
-            yield block, np.flatnonzero((cells >= block.start) & (cells < block.stop))
-
-    def _scores(
-        self, block: slice, rows: NDArray[np.intp], logs: Array, mismatch: float
-    ) -> KernelScores:
-        recording = self.recording
-        rises, decays = np.exp(logs).T
-        return score_kernels(
-            self.working(block),
-            recording.fs,
-            recording.noise[self.cells[block]],
-            rises,
-            decays,
-            self.windows[rows] - [block.start, 0, 0],
-            upsample_factor=min(recording.upsample_factor, SEARCH_BINS),
-            segments=recording.segments,
-            n_threads=recording.n_threads,
-            mismatch=mismatch,
-            **SEARCH_RULES,
-        )
-
-    def total(self, logs: Array) -> Array:
-        return np.asarray(self.scores(logs).objective.sum(axis=0))
-
-    def forgiving(self, logs: Array) -> Array:
-        return np.asarray(self.scores(logs, MISMATCH).objective.sum(axis=0))
-
-    def pve(self, kernel: Kernel) -> tuple[float, int]:
-        """Median over windows of the variance that events explain, and how many these are."""
-        scores = self.scores(kernel.logs[None])
-        shares = []
-        for (cell, first, end), left in zip(self.windows, scores.residual_power[:, 0], strict=True):
-            trace = self.working(slice(cell, cell + 1))[0, first:end]
-            variance = np.nanvar(trace) if np.isfinite(trace).any() else 0.0
-            if variance > 0:
-                shares.append(1 - left / variance)
-        return (float(np.median(shares)) if shares else 0.0), int(scores.n_events.sum())
 
 
 def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Report) -> Found:
@@ -160,7 +79,7 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     """
     settings = recording.settings
     subsets = place_subsets(usable.size, recording.traces.shape[1], settings)
-    windows = _gather(recording, usable, subsets)
+    windows = gather(recording, usable, subsets)
     windows.settle(FALLBACK, deep=False)
     report("kernel", 0, settings.max_iterations)
     step = grid_search(windows.total, windows.forgiving)
@@ -186,17 +105,17 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
         if resting >= settings.patience:
             found.converged_at = iteration - settings.patience + 1
             break
-    found.kernel = step.kernel
+    found.kernel = found.searched = step.kernel
+    found.sampled = sample_windows(windows, step.kernel, report)
+    if holds(found.sampled, step.kernel):
+        times = np.array([found.sampled.tau_rise, found.sampled.tau_decay])
+        found.kernel = Kernel.from_logs(np.log(times))
+        windows.follow(found.kernel)
+        pve, found.n_events = windows.pve(found.kernel)
+        moved = change(found.kernel, found.searched)
+        entry = _entry(len(found.history), found.kernel, moved, pve)
+        found.history.append(entry | {"method": "sampled"})
     return found
-
-
-def _gather(recording: Recording, usable: NDArray[np.int64], subsets: list[Subset]) -> _Windows:
-    """Name the windows by the rows of the cells that they need, each of which is kept once."""
-    windows = np.concatenate([subset.windows() for subset in subsets])
-    needed, rows = np.unique(windows[:, 0], return_inverse=True)
-    windows[:, 0] = rows
-    removed = np.zeros((needed.size, recording.traces.shape[1]), dtype=np.float32)
-    return _Windows(recording, usable[needed], windows, removed)
 
 
 def _entry(iteration: int, kernel: Kernel, moved: float | None, pve: float) -> dict[str, Any]:
@@ -206,11 +125,12 @@ def _entry(iteration: int, kernel: Kernel, moved: float | None, pve: float) -> d
         "tau_decay": kernel.tau_decay,
         "kernel_change": moved,
         "pve": pve,
+        "method": "searched",
     }
 
 
 def cell_kernels(
-    recording: Recording, cells: NDArray[np.int64], shared: Kernel, removed: Array
+    recording: Recording, cells: NDArray[np.int64], found: Found, removed: Array
 ) -> list[Kernel]:
     """Find the kernel of each cell, and draw it to the shared one where it has few events.
 
@@ -220,8 +140,9 @@ def cell_kernels(
         Traces and settings.
     cells : numpy.ndarray of int
         Rows of the recording.
-    shared : Kernel
-        Where each search begins, and what it is drawn to.
+    found : Found
+        The shared kernel, and where the search for it ended: there each cell's search begins. By as
+        much as the one is off the other, the cell's kernel is corrected.
     removed : numpy.ndarray, shape (len(cells), n_frames)
         What stands below their activity.
 
@@ -235,13 +156,13 @@ def cell_kernels(
     for row, cell in enumerate(cells):
         window = np.array([[0, 0, removed.shape[1]]])
         below = removed[row : row + 1].astype(np.float32)
-        own = _Windows(recording, np.array([cell]), window, below)
+        own = Windows(recording, np.array([cell]), window, below)
         score: Score = own.total
-        step = Step(shared)
+        step = Step(found.searched)
         for _ in range(CELL_STEPS):
             step = refine(step, score)
         events = own.pve(step.kernel)[1]
         weight = events / (events + SHRINKAGE_EVENTS)
-        logs = weight * step.kernel.logs + (1 - weight) * shared.logs
-        kernels.append(Kernel.from_logs(logs) if events else shared)
+        logs = found.kernel.logs + weight * (step.kernel.logs - found.searched.logs)
+        kernels.append(Kernel.from_logs(logs) if events else found.kernel)
     return kernels

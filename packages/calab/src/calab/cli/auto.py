@@ -23,6 +23,7 @@ __all__ = ["PHASES", "AutoFiles", "deconvolve_auto"]
 PHASES = {
     "drift": "looking for drift",
     "kernel": "finding the kernel",
+    "sampling": "averaging over explanations",
     "amplitudes": "amplitudes",
     "spikes": "placing spikes",
 }

@@ -1,7 +1,7 @@
 //! Random variates whose bits are equal on every machine.
 //!
-//! The generator is `ChaCha8`, keyed by the seed, with one stream per cell and a place of its own in
-//! that stream for every stage: no stage, and no cell, can shift what another one draws. All
+//! The generator is `ChaCha8`, keyed by the seed, with one stream per cell (or stretch of one) and a place
+//! of its own in that stream for every stage: no stage, and no cell, can shift what another one draws. All
 //! transcendental functions come from `libm`, because those of the standard library differ in
 //! their last bit from one platform to the next.
 
@@ -12,17 +12,18 @@ use libm::{erfc, exp, floor, lgamma, log, log1p, sqrt};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// The part of a cell's simulation that draws.
+/// What draws: the parts of a cell's simulation, and the chain of its explanations.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     Properties,
     Spikes,
     Drift,
     Noise,
+    Chain,
 }
 
 /// A source of variates for one stage of one cell.
-pub(super) struct Draws {
+pub(crate) struct Draws {
     rng: ChaCha8Rng,
     /// Words drawn in advance: taking them one by one from the generator costs twice the time.
     words: [[u8; 8]; N_WORDS],
@@ -33,7 +34,7 @@ pub(super) struct Draws {
 const N_WORDS: usize = 64;
 
 impl Draws {
-    pub(super) fn new(seed: u64, cell: usize, stage: Stage) -> Self {
+    pub(crate) fn new(seed: u64, cell: usize, stage: Stage) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(cell as u64);
         // A stream holds 2^68 words, so that every stage has 2^64 of them to itself.
@@ -52,13 +53,13 @@ impl Draws {
     }
 
     /// Uniform on (0, 1), both ends excluded.
-    pub(super) fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         open_unit(self.word())
     }
 
     /// Standard normal, by the ziggurat of Marsaglia & Tsang (2000), doi:10.18637/jss.v005.i08.
     #[inline]
-    pub(super) fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         loop {
             let bits = self.word();
             // The layer uses the lowest 8 bits, the abscissa the highest 52: they are independent.
@@ -92,7 +93,7 @@ impl Draws {
     /// Poisson variate of a `mean` up to a billion, beyond which the logarithm of the gamma function
     /// runs out of digits: by inversion for a small mean, else by the transformed rejection PTRS of
     /// Hörmann (1993), doi:10.1016/0167-6687(93)90997-4.
-    pub(super) fn poisson(&mut self, mean: f64) -> f64 {
+    pub(crate) fn poisson(&mut self, mean: f64) -> f64 {
         if mean < 10.0 { self.poisson_by_inversion(mean) } else { self.poisson_by_rejection(mean) }
     }
 
@@ -135,19 +136,19 @@ impl Draws {
 ///
 /// Drawing the geometric waiting time gives the same process as one draw per step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct WaitingTime {
+pub(crate) struct WaitingTime {
     /// 1 / ln(1 - p): minus infinity for an event that never happens, 0 for one that always does.
     scale: f64,
 }
 
 impl WaitingTime {
     /// `probability` of the event per `steps` steps, that is 1 - (1 - p)^(1/steps) per step.
-    pub(super) fn new(probability: f64, steps: usize) -> Self {
+    pub(crate) fn new(probability: f64, steps: usize) -> Self {
         Self { scale: steps as f64 / log1p(-probability) }
     }
 
     /// Number of steps without the event before the first step with it.
-    pub(super) fn draw(self, draws: &mut Draws) -> u64 {
+    pub(crate) fn draw(self, draws: &mut Draws) -> u64 {
         (log(draws.uniform()) * self.scale) as u64
     }
 }

@@ -1,0 +1,127 @@
+//! What windows say of the kernel, given their explanations.
+
+use super::transient::{Spot, Transient};
+use super::window::Window;
+
+/// Unknowns of a transient: log rise, log decay, time, and gain.
+const UNKNOWNS: usize = 4;
+/// Share of the frames with most calcium that count as busy, and of those with least as quiet.
+const BUSY: f64 = 0.1;
+const QUIET: f64 = 0.5;
+
+/// Sums over windows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    /// Derivatives of the log likelihood by log rise and log decay.
+    pub(super) score: [f64; 2],
+    /// Information on the unknowns.
+    pub(super) information: [[f64; UNKNOWNS]; UNKNOWNS],
+    pub(super) n_events: usize,
+    /// Squared residuals and their number, where there is most calcium and where there is least.
+    busy: [f64; 2],
+    quiet: [f64; 2],
+    /// Products of residuals one frame apart, and squares.
+    lagged: f64,
+    power: f64,
+}
+
+impl Tally {
+    /// What one window says.
+    pub(super) fn of(window: &Window, shape: &Transient) -> Self {
+        let n = window.left.len();
+        let mut slopes: [Vec<f64>; UNKNOWNS] = std::array::from_fn(|_| vec![0.0; n]);
+        for event in &window.events {
+            let Spot { frame, phase } = shape.spot(event.bin);
+            for (by, slope) in slopes.iter_mut().enumerate() {
+                let table = if by < 3 { shape.slope(by, phase) } else { shape.heights(phase) };
+                for (sum, change) in slope[frame..].iter_mut().zip(table) {
+                    *sum += event.amplitude * change;
+                }
+            }
+        }
+        let mut tally = Self { n_events: window.events.len(), ..Self::default() };
+        for t in (0..n).filter(|&t| window.recorded[t]) {
+            let row: [f64; UNKNOWNS] = std::array::from_fn(|by| slopes[by][t]);
+            for (by, change) in row.iter().enumerate() {
+                if by < 2 {
+                    tally.score[by] += window.left[t] * change;
+                }
+                for (sum, other) in tally.information[by].iter_mut().zip(row) {
+                    *sum += change * other;
+                }
+            }
+        }
+        tally.compare(window);
+        tally
+    }
+
+    fn compare(&mut self, window: &Window) {
+        let recorded = |t: &usize| window.recorded[*t];
+        let mut frames: Vec<(f64, f64)> = (0..window.left.len())
+            .filter(recorded)
+            .map(|t| (window.calcium(t), window.left[t] * window.left[t]))
+            .collect();
+        frames.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let n = frames.len() as f64;
+        let (quiet, busy) = ((QUIET * n) as usize, ((1.0 - BUSY) * n) as usize);
+        let sum = |frames: &[(f64, f64)]| [frames.iter().map(|f| f.1).sum(), frames.len() as f64];
+        (self.quiet, self.busy) = (sum(&frames[..quiet]), sum(&frames[busy..]));
+        self.power = frames.iter().map(|frame| frame.1).sum();
+        // Frames that were not recorded leave 0, and so nothing to the product.
+        self.lagged = window.left.windows(2).map(|pair| pair[0] * pair[1]).sum();
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        let add = |sum: &mut f64, value: &f64| *sum += value;
+        let each = |sums: &mut [f64], values: &[f64]| {
+            sums.iter_mut().zip(values).for_each(|(sum, value)| add(sum, value));
+        };
+        each(&mut self.score, &other.score);
+        for (sums, values) in self.information.iter_mut().zip(&other.information) {
+            each(sums, values);
+        }
+        each(&mut self.busy, &other.busy);
+        each(&mut self.quiet, &other.quiet);
+        add(&mut self.lagged, &other.lagged);
+        add(&mut self.power, &other.power);
+        self.n_events += other.n_events;
+    }
+
+    /// Newton's step for log rise and log decay, time and gain being free to follow.
+    ///
+    /// None where the events do not determine them.
+    pub(super) fn step(&self) -> Option<[f64; 2]> {
+        let [a, b] = [0, 1].map(|by| self.without_nuisance(by));
+        let ([a0, a1], [b0, b1]) = (a?, b?);
+        let determinant = a0 * b1 - a1 * b0;
+        if !(a0 > 0.0 && b1 > 0.0 && determinant > 1e-9 * a0 * b1) {
+            return None;
+        }
+        let [g0, g1] = self.score;
+        Some([(b1 * g0 - a1 * g1) / determinant, (a0 * g1 - b0 * g0) / determinant])
+    }
+
+    /// A row of the information on the two times with what time and gain take of it removed.
+    fn without_nuisance(&self, by: usize) -> Option<[f64; 2]> {
+        let m = &self.information;
+        let determinant = m[2][2] * m[3][3] - m[2][3] * m[3][2];
+        if !(m[2][2] > 0.0 && m[3][3] > 0.0 && determinant > 1e-9 * m[2][2] * m[3][3]) {
+            return None;
+        }
+        let [u, v] = [m[by][2], m[by][3]];
+        let solved =
+            [(m[3][3] * u - m[2][3] * v) / determinant, (m[2][2] * v - m[3][2] * u) / determinant];
+        let rest = |other: usize| m[by][other] - solved[0] * m[2][other] - solved[1] * m[3][other];
+        Some([rest(0), rest(1)])
+    }
+
+    /// Deviation of the residual where there is most calcium over that where there is least.
+    pub(super) fn excess(&self) -> f64 {
+        (self.busy[0] / self.busy[1] / (self.quiet[0] / self.quiet[1])).sqrt()
+    }
+
+    /// Correlation of residuals one frame apart.
+    pub(super) fn autocorrelation(&self) -> f64 {
+        self.lagged / self.power
+    }
+}
