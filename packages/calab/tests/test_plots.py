@@ -164,6 +164,18 @@ def test_convergence_is_the_change_per_iteration(result: CaDeconResult) -> None:
     assert axes.get_yscale() == "log"
 
 
+def test_convergence_tells_the_sampled_kernel_from_the_search(result: CaDeconResult) -> None:
+    history = [dict(one) for one in result.metadata["history"]]
+    history[-1]["method"] = "sampled"
+    axes = calab.plot_convergence(result._replace(metadata=result.metadata | {"history": history}))
+    assert axes.get_title(loc="left") == "converged at iteration 6, then sampled"
+    assert line(axes, "sampled")[:, 0].tolist() == [len(history) - 1] * 2
+    short = {"converged": False, "history": history}
+    axes = calab.plot_convergence(result._replace(metadata=short))
+    expected = f"not converged ({len(history) - 1} iterations), then sampled"
+    assert axes.get_title(loc="left") == expected
+
+
 def test_convergence_marks_where_nothing_changed(result: CaDeconResult) -> None:
     history = [dict(one) for one in result.metadata["history"]]
     history[4] |= {"kernel_change": 0.0, "tau_decay": history[3]["tau_decay"]}

@@ -35,7 +35,8 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
         Changes relative to the iteration before, on a logarithmic axis; triangles on its floor
-        where nothing changed. Without a history it says so and is empty.
+        where nothing changed, and a dotted line where the search ended and the average over
+        explanations took its place. Without a history it says so and is empty.
 
     Raises
     ------
@@ -63,6 +64,8 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
         for values, color, label in series:
             _draw(ax, iterations, values, floor, color, label)
         _mark_tolerance(ax, result.metadata)
+        if _is_sampled(history):
+            ax.axvline(iterations[-1], ls=":", lw=1, color="#555555", label="sampled")
         # Room for the legend above the first change, which is the largest.
         ax.set_ylim(top=ax.get_ylim()[1] * HEADROOM)
         if (changes == 0).any():
@@ -72,7 +75,7 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     else:
         ax.text(0.5, 0.5, "no iterations", transform=ax.transAxes, ha="center", color="#555555")
         ax.set(xticks=[], yticks=[])
-    title = _title(result.metadata, len(history))
+    title = _title(result.metadata, history)
     return finish(
         ax, title, "iteration", "change since the last\n(share of the value)", legend="inside"
     )
@@ -132,8 +135,14 @@ def _mark_tolerance(ax: Axes, metadata: dict[str, Any]) -> None:
         ax.axhline(tolerance, color="black", lw=0.9, ls="--", label="tolerance")
 
 
-def _title(metadata: dict[str, Any], n_iterations: int) -> str:
+def _is_sampled(history: list[dict[str, Any]]) -> bool:
+    """Tell whether the last kernel is an average over explanations and not the search's."""
+    return bool(history) and history[-1].get("method") == "sampled"
+
+
+def _title(metadata: dict[str, Any], history: list[dict[str, Any]]) -> str:
+    then = ", then sampled" if _is_sampled(history) else ""
     if metadata.get("converged"):
         at = metadata.get("converged_at_iteration")
-        return "converged" if at is None else f"converged at iteration {at}"
-    return f"not converged ({n_iterations} iterations)"
+        return ("converged" if at is None else f"converged at iteration {at}") + then
+    return f"not converged ({len(history) - bool(then)} iterations){then}"
