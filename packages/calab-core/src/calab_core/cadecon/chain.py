@@ -12,22 +12,25 @@ from numpy.typing import NDArray
 from .kernel import Array, Kernel
 from .windows import Windows
 
-__all__ = ["holds", "sample_windows"]
+__all__ = ["LEAST_EVENTS", "holds", "sample_windows"]
 
 #: Frames on which the chain runs at most; more change the kernel by less than it is off.
 FRAMES = 1 << 18
-#: Sweeps of the chain with the kernel moving, and before.
-SWEEPS, BURN_IN = 50, 10
+#: Sweeps of the chain with the kernel moving: so many on that many frames, more on fewer, where
+#: each says less, up to a bound.
+SWEEPS, MOST_SWEEPS = 50, 200
+#: Sweeps before the kernel moves.
+BURN_IN = 10
 #: Bins per frame, and for a rise of less than two frames.
 BINS, FAST_BINS = 2, 4
-#: Events that the chain needs for its kernel to be taken.
+#: Events of the search below which there is nothing to average.
 LEAST_EVENTS = 20
 #: Largest excess of the residual under most calcium, and largest autocorrelation, with which the
 #: model counts as holding. Simulations reach 1.07 and 0.04; of the recorded neurons of the
 #: benchmarks, whose transients vary, most are beyond.
 MOST_EXCESS, MOST_AUTOCORRELATION = 1.08, 0.05
-#: Least decay in that of the search.
-LEAST_DECAY = 0.95
+#: Least and largest decay in that of the search; in hardly more than noise the chain wanders.
+LEAST_DECAY, MOST_DECAY = 0.95, 2.5
 
 
 def sample_windows(
@@ -50,11 +53,12 @@ def sample_windows(
     """
     recording = windows.recording
     traces, below, noise = _stretches(windows)
+    sweeps = min(max(SWEEPS, SWEEPS * FRAMES // traces.size), MOST_SWEEPS)
 
     def progress(done: int, total: int) -> None:
         report("sampling", done, total)
 
-    progress(0, SWEEPS + BURN_IN)
+    progress(0, sweeps + BURN_IN)
     return sample_kernel(
         traces,
         recording.fs,
@@ -63,7 +67,7 @@ def sample_windows(
         kernel.tau_decay,
         baseline=below,
         upsample_factor=FAST_BINS if kernel.tau_rise * recording.fs < 2 else BINS,
-        sweeps=SWEEPS,
+        sweeps=sweeps,
         burn_in=BURN_IN,
         seed=recording.settings.seed,
         n_threads=recording.n_threads,
@@ -89,10 +93,9 @@ def holds(sampled: SampledKernel, searched: Kernel) -> bool:
     bool
     """
     return (
-        sampled.n_events >= LEAST_EVENTS
-        and sampled.excess < MOST_EXCESS
+        sampled.excess < MOST_EXCESS
         and abs(sampled.autocorrelation) < MOST_AUTOCORRELATION
-        and sampled.tau_decay > LEAST_DECAY * searched.tau_decay
+        and LEAST_DECAY < sampled.tau_decay / searched.tau_decay < MOST_DECAY
     )
 
 

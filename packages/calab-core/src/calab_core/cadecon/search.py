@@ -10,7 +10,7 @@ import numpy as np
 from calab_solver import SampledKernel
 from numpy.typing import NDArray
 
-from .chain import holds, sample_windows
+from .chain import LEAST_EVENTS, holds, sample_windows
 from .kernel import Array, Kernel, Score, Step, change, grid_search, refine
 from .subsets import Subset, place_subsets
 from .windows import Windows, gather
@@ -41,7 +41,7 @@ class Found:
     searched : Kernel
         Those at which the search for the fewest events ended.
     sampled : calab_solver.SampledKernel, optional
-        What averaging over explanations gave; None without events.
+        What averaging over explanations gave; None with few events.
     history : list of dict
         One entry per iteration.
     converged_at : int or None
@@ -106,6 +106,8 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
             found.converged_at = iteration - settings.patience + 1
             break
     found.kernel = found.searched = step.kernel
+    if found.n_events < LEAST_EVENTS:
+        return found
     found.sampled = sample_windows(windows, step.kernel, report)
     if holds(found.sampled, step.kernel):
         times = np.array([found.sampled.tau_rise, found.sampled.tau_decay])
