@@ -55,8 +55,8 @@ def peak_frames(rise, decay):
 @pytest.mark.parametrize(("rise", "decay"), [(0.14, 0.4), (0.02, 0.6)])
 def test_the_kernel_is_found_from_either_side(traces, rise, decay):
     found = run(traces, rise, decay)
-    # 32,000 frames with 850 spikes: repeated simulations scatter by two per cent.
-    assert found.tau_decay == pytest.approx(DECAY, rel=0.06)
+    # Ten simulations like this one are within 1.4 % and 0.26 frame.
+    assert found.tau_decay == pytest.approx(DECAY, rel=0.03)
     peaks = peak_frames(found.tau_rise, found.tau_decay), peak_frames(RISE, DECAY)
     assert abs(peaks[0] - peaks[1]) < 0.4
     assert 0.95 < found.excess < 1.05

@@ -77,10 +77,10 @@ def sample_kernel(
     ----------
     traces : array_like, shape (n_windows, n_frames) or (n_frames,)
         Stretches of traces, not connected to one another; NaN marks frames that were not recorded.
-    fs : float
-        Sampling rate in hertz.
+    fs, n_threads
+        As :func:`calab_solver.find_events` takes them.
     noise : float or array_like, shape (n_windows,)
-        Standard deviation of the white noise.
+        Standard deviation of the white noise, at least a millionth of the largest sample taken.
     tau_rise, tau_decay : float
         Time constants in seconds with which the chain begins.
     baseline : array_like, shape of `traces`, optional
@@ -95,8 +95,6 @@ def sample_kernel(
         Standard deviation of amplitudes as a share of their mean.
     seed : int
         Seed of the random numbers; every window has a stream of its own.
-    n_threads : int, optional
-        Threads; as many as the process may use by default. The result does not depend on it.
     progress : callable, optional
         Called with the number of sweeps done and in total.
 
@@ -107,9 +105,10 @@ def sample_kernel(
     Raises
     ------
     ValueError
-        For a parameter out of range, an infinite sample, or arrays that do not match.
+        As :func:`calab_solver.find_events`, and for a baseline that is not finite where the trace
+        is.
     TypeError
-        For traces or parameters that are not numbers.
+        As :func:`calab_solver.find_events`.
     KeyboardInterrupt
         On Ctrl-C, within about a twentieth of a second.
 

@@ -4,13 +4,14 @@
 //! y[i] = b[i] + sum over events of a h(i/fs - t; τ) + noise,    t on a grid of u bins a frame
 //! ```
 //!
-//! An event in a bin has prior odds, its amplitude is normal and positive, the baseline `b` is a random
-//! walk. The single best explanation puts one event where two spikes lie near each other, under a
-//! transient that rises more slowly than the true one; the average over explanations has no such
-//! bias. So explanations are drawn by a Markov chain (`moves`, `walk`), and after every
-//! sweep the kernel takes a step up the likelihood of the traces given them: stochastic expectation
-//! maximisation after Celeux & Diebolt (1985) and Delyon et al. (1999), doi:10.1214/aos/1018031103. The chain of events follows
-//! Pnevmatikakis et al. (2013), doi:10.1109/ACSSC.2013.6810519.
+//! An event in a bin has prior odds (`rate`), its amplitude is normal and positive (`odds`), the
+//! baseline `b` is a random walk (`walk`). The single best explanation puts one event where two
+//! spikes lie near each other, under a transient that rises more slowly than the true one; the
+//! average over explanations has no such bias. So explanations are drawn by a Markov chain (`moves`),
+//! and after every sweep the kernel takes a step up the likelihood of the traces given them
+//! (`tally`): stochastic approximation of expectation maximisation, Delyon et al. (1999),
+//! doi:10.1214/aos/1018031103. The chain of events follows Pnevmatikakis et al. (2013),
+//! doi:10.1109/ACSSC.2013.6810519.
 
 mod moves;
 mod odds;
@@ -55,9 +56,9 @@ const BOUNDS: (f64, f64) = (0.02, 10_000.0);
 /// How the kernel is sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChainOptions {
-    /// Sweeps before the kernel moves, and with it moving; the later half of these counts.
+    /// Sweeps before the kernel moves.
     pub burn_in: usize,
-    /// Sweeps after each of which the kernel moves.
+    /// Sweeps after each of which the kernel moves; their later half is averaged.
     pub sweeps: usize,
     /// Standard deviation of amplitudes in their mean.
     pub spread: f64,
@@ -134,12 +135,12 @@ pub fn sample_kernel(
     check_positive("spread", options.spread)?;
     let noise = stretches.levels()?;
     let threads = batch::threads(n_threads, noise.len());
-    let mut chain = Chain::new(taus.map(|tau| log(tau * fs)), upsample, options);
+    let mut chain = Chain::new(taus.map(|tau| log(tau * fs)), upsample, options)?;
     chain.prepare(Stretches { noise: &noise, ..stretches }, &start, threads, monitor)?;
     for sweep in 1..=options.burn_in + options.sweeps {
         let tally = chain.sweep(threads, &mut |_| monitor(sweep - 1))?;
         if sweep > options.burn_in {
-            chain.advance(&tally);
+            chain.advance(&tally)?;
         }
     }
     monitor(options.burn_in + options.sweeps);
@@ -153,24 +154,28 @@ struct Chain<'a> {
     logs: [f64; 2],
     newton: [f64; 2],
     gains: [f64; 2],
-    shape: Transient,
+    transient: Transient,
     windows: Vec<(Window, Tally)>,
     history: Vec<([f64; 2], Tally)>,
 }
 
 impl<'a> Chain<'a> {
-    fn new(logs: [f64; 2], upsample: usize, options: &'a ChainOptions) -> Self {
+    fn new(
+        logs: [f64; 2],
+        upsample: usize,
+        options: &'a ChainOptions,
+    ) -> Result<Self, SolverError> {
         let logs = bounded(logs);
-        Self {
+        Ok(Self {
             options,
             upsample,
             logs,
             newton: [0.0; 2],
             gains: [1.0; 2],
-            shape: Transient::new(logs.map(exp), upsample),
+            transient: Transient::new(logs.map(exp), upsample)?,
             windows: Vec::new(),
             history: Vec::new(),
-        }
+        })
     }
 
     /// Finds the events with which the chain of every window begins.
@@ -238,14 +243,14 @@ impl<'a> Chain<'a> {
     ) -> Result<Tally, SolverError> {
         let bins = REACH * exp(self.logs[0]) * self.upsample as f64;
         let reach = round(bins).clamp(REACHES.0, REACHES.1) as usize;
-        let shape = &self.shape;
+        let transient = &self.transient;
         let work = |(): &mut (), (window, tally): &mut (Window, Tally), _: &AtomicBool| {
-            window.settle(shape);
+            window.settle(transient);
             // Where nothing was recorded, nothing would hold the rate of events.
             if window.recorded.contains(&true) {
-                moves::sweep(window, shape, reach);
+                moves::sweep(window, transient, reach);
             }
-            *tally = Tally::of(window, shape);
+            *tally = Tally::of(window, transient);
             Ok(1)
         };
         batch::run(self.windows.iter_mut(), threads, || Ok(()), work, monitor)?;
@@ -258,7 +263,7 @@ impl<'a> Chain<'a> {
     ///
     /// With the events held a step is too short, at high signal by far; where the signs alternate it is
     /// noise, and shortened (Kesten 1958, doi:10.1214/aoms/1177706705).
-    fn advance(&mut self, tally: &Tally) {
+    fn advance(&mut self, tally: &Tally) -> Result<(), SolverError> {
         let newton = tally.step().unwrap_or([0.0; 2]);
         for (by, &newton) in newton.iter().enumerate() {
             let same = newton * self.newton[by] > 0.0;
@@ -268,8 +273,9 @@ impl<'a> Chain<'a> {
         }
         self.newton = newton;
         self.logs = bounded(self.logs);
-        self.shape = Transient::new(self.logs.map(exp), self.upsample);
+        self.transient = Transient::new(self.logs.map(exp), self.upsample)?;
         self.history.push((self.logs, tally.clone()));
+        Ok(())
     }
 
     fn answer(&self, noise: &[f64], fs: f64) -> SampledKernel {

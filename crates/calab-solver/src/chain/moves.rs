@@ -5,10 +5,11 @@
 //! - [`split`] and its reverse [`merge`]: one event becomes two, without which two spikes near each
 //!   other would rest as one.
 //!
-//! A split draws an event, a first bin uniform within `±W` of it and an amplitude from the prior, then
-//! the second within `±W` of the first by its exact conditional. A merge draws an event, a partner within
-//! `±W` of it, and puts one event within `±W` of the first by its exact conditional. With `N` events
-//! before a split, `m` partners after it, prior odds `o` of the first and sums of odds `Z`, it is accepted with
+//! A split draws an event, a first bin uniform within `±W` of it and an amplitude from the prior,
+//! then the second within `±W` of the first by its exact conditional. A merge draws an event, a
+//! partner within `±W` of it, and puts one event within `±W` of the first by its exact conditional.
+//! With `N` events before a split, `m` partners after it, prior odds `o` of the first and sums of
+//! odds `Z`, it is accepted with
 //!
 //! ```text
 //! o · L(first)/L(none) · Z(second)/Z(one) · N (2W + 1) / ((N + 1) m)
@@ -20,40 +21,41 @@ use std::ops::RangeInclusive;
 
 use libm::{exp, log};
 
-use super::transient::{Spot, Transient};
+use super::transient::Transient;
 use super::window::{Event, Window};
 
 /// Splits or merges that are tried in a sweep, per event.
 const TRIES: usize = 2;
 
 /// One sweep over everything but the kernel.
-pub(super) fn sweep(window: &mut Window, shape: &Transient, reach: usize) {
-    scan(window, shape);
+pub(super) fn sweep(window: &mut Window, transient: &Transient, reach: usize) {
+    scan(window, transient);
     for place in 0..window.events.len() {
-        shift(window, shape, place, reach);
+        shift(window, transient, place, reach);
     }
     for _ in 0..TRIES * window.events.len() {
         if window.draws.uniform() < 0.5 {
-            split(window, shape, reach);
+            split(window, transient, reach);
         } else {
-            merge(window, shape, reach);
+            merge(window, transient, reach);
         }
     }
     window.wander();
-    window.gauge(shape);
-    window.adapt(shape);
+    window.gauge(transient);
+    window.adapt(transient);
 }
 
 /// Goes through the bins from the last to the first, so that the sums of the residual are at hand.
-fn scan(window: &mut Window, shape: &Transient) {
+fn scan(window: &mut Window, transient: &Transient) {
     let mut sums = [0.0; 2];
+    let bins = transient.shape.upsample();
     for frame in (0..window.left.len()).rev() {
-        sums = shape.earlier(sums, window.left[frame]);
-        for phase in 0..shape.upsample.min(frame * shape.upsample + 1) {
-            let bin = frame * shape.upsample - phase;
-            if let Some(change) = visit(window, frame, bin, shape.correlation(sums, phase)) {
-                window.take(shape, bin, change);
-                sums = window.sums(shape, frame);
+        sums = transient.earlier(sums, window.left[frame]);
+        for phase in 0..bins.min(frame * bins + 1) {
+            let bin = frame * bins - phase;
+            if let Some(change) = visit(window, frame, bin, transient.correlation(sums, phase)) {
+                window.take(transient, bin, change);
+                sums = transient.sums(&window.left[frame..]);
             }
         }
     }
@@ -113,20 +115,20 @@ fn near(window: &mut Window, bin: usize, reach: usize) -> Option<usize> {
 }
 
 /// Puts an event anew around a point near it: the point is as near to every place in the range.
-fn shift(window: &mut Window, shape: &Transient, place: usize, reach: usize) {
+fn shift(window: &mut Window, transient: &Transient, place: usize, reach: usize) {
     let bin = window.events[place].bin;
     let Some(centre) = near(window, bin, reach) else { return };
     let event = window.events[place];
-    window.take(shape, event.bin, -event.amplitude);
+    window.take(transient, event.bin, -event.amplitude);
     window.free(event.bin);
-    let total = window.look(shape, around(window, centre, reach));
+    let total = window.look(transient, around(window, centre, reach));
     let bin = window.pick(total);
-    let amplitude = window.amplitude(shape, bin);
-    window.take(shape, bin, amplitude);
+    let amplitude = window.amplitude(transient, bin);
+    window.take(transient, bin, amplitude);
     window.place(place, Event { bin, amplitude });
 }
 
-fn split(window: &mut Window, shape: &Transient, reach: usize) {
+fn split(window: &mut Window, transient: &Transient, reach: usize) {
     let count = window.events.len();
     if count == 0 {
         return;
@@ -134,29 +136,29 @@ fn split(window: &mut Window, shape: &Transient, reach: usize) {
     let place = pick(window, count);
     let Some(bin) = near(window, window.events[place].bin, reach) else { return };
     let amplitude = window.prior.draw(&mut window.draws);
-    let old = window.remove(shape, place);
+    let old = window.remove(transient, place);
     if window.event_at(bin).is_some() {
-        window.insert(shape, old);
+        window.insert(transient, old);
         return;
     }
-    let one = window.look(shape, around(window, bin, reach));
-    let gain = gain(window, shape, Event { bin, amplitude });
-    window.insert(shape, Event { bin, amplitude });
-    let two = window.look(shape, around(window, bin, reach));
+    let one = window.look(transient, around(window, bin, reach));
+    let gain = gain(window, transient, Event { bin, amplitude });
+    window.insert(transient, Event { bin, amplitude });
+    let two = window.look(transient, around(window, bin, reach));
     let partners = partners(window, bin, reach).count() + 1;
     let ratio = (count * (2 * reach + 1)) as f64 / ((count + 1) * partners) as f64;
-    let prior = window.log_odds(shape, bin);
+    let prior = window.log_odds(transient, bin);
     if log(window.draws.uniform()) < prior + gain + two - one + log(ratio) {
         let bin = window.pick(two);
-        let amplitude = window.amplitude(shape, bin);
-        window.insert(shape, Event { bin, amplitude });
+        let amplitude = window.amplitude(transient, bin);
+        window.insert(transient, Event { bin, amplitude });
     } else {
-        window.remove(shape, count - 1);
-        window.insert(shape, old);
+        window.remove(transient, count - 1);
+        window.insert(transient, old);
     }
 }
 
-fn merge(window: &mut Window, shape: &Transient, reach: usize) {
+fn merge(window: &mut Window, transient: &Transient, reach: usize) {
     let count = window.events.len();
     if count < 2 {
         return;
@@ -169,21 +171,21 @@ fn merge(window: &mut Window, shape: &Transient, reach: usize) {
     }
     let bin = partners[pick(window, partners.len())];
     let Some(other) = window.event_at(bin) else { return };
-    let second = window.remove(shape, other);
-    let two = window.look(shape, around(window, first.bin, reach));
+    let second = window.remove(transient, other);
+    let two = window.look(transient, around(window, first.bin, reach));
     let Some(place) = window.event_at(first.bin) else { return };
-    window.remove(shape, place);
-    let gain = gain(window, shape, first);
-    let one = window.look(shape, around(window, first.bin, reach));
+    window.remove(transient, place);
+    let gain = gain(window, transient, first);
+    let one = window.look(transient, around(window, first.bin, reach));
     let ratio = ((count - 1) * (2 * reach + 1)) as f64 / (count * partners.len()) as f64;
-    let prior = window.log_odds(shape, first.bin);
+    let prior = window.log_odds(transient, first.bin);
     if log(window.draws.uniform()) < one - two - gain - prior - log(ratio) {
         let bin = window.pick(one);
-        let amplitude = window.amplitude(shape, bin);
-        window.insert(shape, Event { bin, amplitude });
+        let amplitude = window.amplitude(transient, bin);
+        window.insert(transient, Event { bin, amplitude });
     } else {
-        window.insert(shape, first);
-        window.insert(shape, second);
+        window.insert(transient, first);
+        window.insert(transient, second);
     }
 }
 
@@ -199,9 +201,8 @@ fn partners(window: &Window, bin: usize, reach: usize) -> impl Iterator<Item = u
 }
 
 /// What an event adds to the logarithm of the likelihood.
-fn gain(window: &Window, shape: &Transient, event: Event) -> f64 {
-    let Spot { frame, phase } = shape.spot(event.bin);
-    let correlation = shape.correlation(window.sums(shape, frame), phase);
+fn gain(window: &Window, transient: &Transient, event: Event) -> f64 {
+    let correlation = window.correlation(transient, event.bin);
     event.amplitude * (correlation - 0.5 * event.amplitude * window.energies[event.bin])
 }
 
@@ -209,28 +210,29 @@ fn gain(window: &Window, shape: &Transient, event: Event) -> f64 {
 mod tests {
     use super::super::rate::Rate;
     use super::*;
+    use crate::spikes::Spot;
 
     /// Ten bins that overlap much, amplitudes known to a ten-thousandth, one gap.
     fn small() -> (Window, Transient) {
-        let shape = Transient::new([0.8, 3.0], 2);
+        let transient = Transient::new([0.8, 3.0], 2).unwrap();
         let trace = [0.3, 0.9, f64::NAN, 1.2, 0.2];
         let mut window = Window::new(&trace, 2, (1.0, 1e-4), (11, 0));
         window.rate = Rate::new(trace.len(), -0.4);
-        window.settle(&shape);
-        (window, shape)
+        window.settle(&transient);
+        (window, transient)
     }
 
     /// Posterior probability of an event per bin, and of so many events, by listing all sets.
-    fn listed(window: &Window, shape: &Transient) -> (Vec<f64>, Vec<f64>) {
+    fn listed(window: &Window, transient: &Transient) -> (Vec<f64>, Vec<f64>) {
         let bins = window.bins();
         let (mut each, mut numbers, mut sum) = (vec![0.0; bins], vec![0.0; bins + 1], 0.0);
         for set in 0_u32..1 << bins {
             let mut left = window.left.clone();
             for bin in (0..bins).filter(|bin| set >> bin & 1 == 1) {
-                let Spot { frame, phase } = shape.spot(bin);
+                let Spot { frame, phase } = transient.shape.spot(bin);
                 for (t, left) in left.iter_mut().enumerate().skip(frame) {
                     if window.recorded[t] {
-                        *left -= shape.heights(phase)[t - frame];
+                        *left -= transient.heights(phase)[t - frame];
                     }
                 }
             }
@@ -246,12 +248,12 @@ mod tests {
 
     /// Runs one kind of move and compares how often bins hold events with the list of all sets.
     fn check(name: &str, mut step: impl FnMut(&mut Window, &Transient)) {
-        let (mut window, shape) = small();
-        let (each, numbers) = listed(&window, &shape);
+        let (mut window, transient) = small();
+        let (each, numbers) = listed(&window, &transient);
         let rounds = 200_000;
         let (mut held, mut counted) = (vec![0.0; each.len()], vec![0.0; numbers.len()]);
         for _ in 0..rounds {
-            step(&mut window, &shape);
+            step(&mut window, &transient);
             window.events.iter().for_each(|event| held[event.bin] += 1.0 / f64::from(rounds));
             counted[window.events.len()] += 1.0 / f64::from(rounds);
         }
@@ -268,19 +270,19 @@ mod tests {
     fn every_move_leaves_the_distribution_of_all_sets() {
         check("scan", scan);
         // Moves that keep or change the number by one need another to reach every set.
-        check("shift", |window, shape| {
-            scan(window, shape);
+        check("shift", |window, transient| {
+            scan(window, transient);
             (0..8).for_each(|_| {
-                (0..window.events.len()).for_each(|place| shift(window, shape, place, 3));
+                (0..window.events.len()).for_each(|place| shift(window, transient, place, 3));
             });
         });
-        check("split and merge", |window, shape| {
-            scan(window, shape);
+        check("split and merge", |window, transient| {
+            scan(window, transient);
             for _ in 0..20 {
                 if window.draws.uniform() < 0.5 {
-                    split(window, shape, 3);
+                    split(window, transient, 3);
                 } else {
-                    merge(window, shape, 3);
+                    merge(window, transient, 3);
                 }
             }
         });
@@ -288,12 +290,12 @@ mod tests {
 
     #[test]
     fn what_is_left_is_the_trace_without_its_events() {
-        let (mut window, shape) = small();
+        let (mut window, transient) = small();
         for _ in 0..50 {
-            sweep(&mut window, &shape, 3);
+            sweep(&mut window, &transient, 3);
         }
         let kept = window.left.clone();
-        window.settle(&shape);
+        window.settle(&transient);
         assert!(kept.iter().zip(&window.left).all(|(a, b)| (a - b).abs() < 1e-10));
     }
 

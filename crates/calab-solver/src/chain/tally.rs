@@ -1,7 +1,8 @@
 //! What windows say of the kernel, given their explanations.
 
-use super::transient::{Spot, Transient};
+use super::transient::Transient;
 use super::window::Window;
+use crate::spikes::Spot;
 
 /// Unknowns of a transient: log rise, log decay, time, and gain.
 const UNKNOWNS: usize = 4;
@@ -27,13 +28,14 @@ pub(super) struct Tally {
 
 impl Tally {
     /// What one window says.
-    pub(super) fn of(window: &Window, shape: &Transient) -> Self {
+    pub(super) fn of(window: &Window, transient: &Transient) -> Self {
         let n = window.left.len();
         let mut slopes: [Vec<f64>; UNKNOWNS] = std::array::from_fn(|_| vec![0.0; n]);
         for event in &window.events {
-            let Spot { frame, phase } = shape.spot(event.bin);
+            let Spot { frame, phase } = transient.shape.spot(event.bin);
             for (by, slope) in slopes.iter_mut().enumerate() {
-                let table = if by < 3 { shape.slope(by, phase) } else { shape.heights(phase) };
+                let table =
+                    if by < 3 { transient.slope(by, phase) } else { transient.heights(phase) };
                 for (sum, change) in slope[frame..].iter_mut().zip(table) {
                     *sum += event.amplitude * change;
                 }

@@ -2,51 +2,57 @@
 
 use libm::{ceil, exp, log};
 
+use crate::error::SolverError;
+use crate::spikes::Shape;
+
 /// Decays after which a transient counts as over: what is left is 0.25 % of its peak.
 const REACH: f64 = 6.0;
 /// Rises after which a sum discounted by the rise counts as complete, to twelve digits.
 const RISE_REACH: f64 = 28.0;
 
-/// A bin of the fine grid: the first frame that it acts on, and by how many bins it precedes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spot {
-    pub(super) frame: usize,
-    pub(super) phase: usize,
-}
+/// Sums side by side.
+const SUMS: usize = 4;
 
 /// Tables of `h(t) = (exp(-t/τ_decay) - exp(-t/τ_rise)) / p`, phases one after the other.
 pub(super) struct Transient {
-    pub(super) upsample: usize,
+    pub(super) shape: Shape,
     /// Frames of a transient.
-    pub(super) length: usize,
+    length: usize,
     heights: Vec<f64>,
     /// By the logarithms of rise and decay, and by time.
     slopes: [Vec<f64>; 3],
-    /// What is left of the two exponentials after each frame.
-    pub(super) decay_powers: Vec<f64>,
-    pub(super) rise_powers: Vec<f64>,
-    /// Frames after which the rise has come to nothing.
-    pub(super) rise_length: usize,
-    /// The two exponentials at the first frame, by phase, over the peak.
-    pub(super) decay: Vec<f64>,
-    pub(super) rise: Vec<f64>,
+    /// What is left of the two exponentials after each frame, the rise until it has come to nothing.
+    decay_powers: Vec<f64>,
+    rise_powers: Vec<f64>,
 }
 
 impl Transient {
-    /// The transient with these time constants in frames, the rise the shorter one.
-    pub(super) fn new([tau_rise, tau_decay]: [f64; 2], upsample: usize) -> Self {
+    /// The transient with these time constants in frames.
+    ///
+    /// # Errors
+    ///
+    /// As [`Shape::new`].
+    pub(super) fn new(
+        [tau_rise, tau_decay]: [f64; 2],
+        upsample: usize,
+    ) -> Result<Self, SolverError> {
+        let shape = Shape::new(tau_rise, tau_decay, 1.0, upsample)?;
         let length = ceil(REACH * tau_decay) as usize + 1;
         let summit = log(tau_decay / tau_rise) * tau_rise * tau_decay / (tau_decay - tau_rise);
         let (fall, climb) = (exp(-summit / tau_decay), exp(-summit / tau_rise));
-        let peak = fall - climb;
         // How the peak grows with each time constant: its place does not matter at the summit.
-        let growth = [-climb * summit / tau_rise / peak, fall * summit / tau_decay / peak];
+        let growth = [-climb * summit / tau_rise, fall * summit / tau_decay]
+            .map(|change| change / (fall - climb));
+        let powers = |tau: f64, count: usize| -> Vec<f64> {
+            (0..count).map(|k| exp(-(k as f64) / tau)).collect()
+        };
+        let (falls, climbs) = (powers(tau_decay, length), powers(tau_rise, length));
         let mut heights = Vec::with_capacity(upsample * length);
         let mut slopes = [const { Vec::new() }; 3];
         for phase in 0..upsample {
-            for frame in 0..length {
+            for (frame, (fall, climb)) in falls.iter().zip(&climbs).enumerate() {
                 let t = frame as f64 + phase as f64 / upsample as f64;
-                let (d, r) = (exp(-t / tau_decay) / peak, exp(-t / tau_rise) / peak);
+                let (d, r) = (shape.decay[phase] * fall, shape.rise[phase] * climb);
                 let height = d - r;
                 heights.push(height);
                 slopes[0].push(-r * t / tau_rise - height * growth[0]);
@@ -54,26 +60,9 @@ impl Transient {
                 slopes[2].push(r / tau_rise - d / tau_decay);
             }
         }
-        let powers = |tau: f64| (0..length).map(move |k| exp(-(k as f64) / tau)).collect();
-        let phases = |tau: f64| {
-            (0..upsample).map(move |phase| exp(-(phase as f64) / upsample as f64 / tau) / peak)
-        };
-        Self {
-            upsample,
-            length,
-            heights,
-            slopes,
-            decay_powers: powers(tau_decay),
-            rise_powers: powers(tau_rise),
-            rise_length: (ceil(RISE_REACH * tau_rise) as usize + 1).min(length),
-            decay: phases(tau_decay).collect(),
-            rise: phases(tau_rise).collect(),
-        }
-    }
-
-    pub(super) fn spot(&self, bin: usize) -> Spot {
-        let frame = bin.div_ceil(self.upsample);
-        Spot { frame, phase: frame * self.upsample - bin }
+        let mut rise_powers = climbs;
+        rise_powers.truncate(ceil(RISE_REACH * tau_rise) as usize + 1);
+        Ok(Self { shape, length, heights, slopes, decay_powers: falls, rise_powers })
     }
 
     /// Heights from the first frame on.
@@ -86,15 +75,35 @@ impl Transient {
         &self.slopes[by][phase * self.length..][..self.length]
     }
 
-    /// The discounted sums one frame earlier, where `left` is left of the trace.
+    /// Sums of what is left of a trace from a frame on, discounted by the two exponentials.
+    pub(super) fn sums(&self, left: &[f64]) -> [f64; 2] {
+        [dot(left, &self.decay_powers), dot(left, &self.rise_powers)]
+    }
+
+    /// The same sums one frame earlier, where `left` is left of the trace.
     pub(super) fn earlier(&self, [decay, rise]: [f64; 2], left: f64) -> [f64; 2] {
-        [left + self.decay_powers[1] * decay, left + self.rise_powers[1] * rise]
+        [left + self.shape.decay_root * decay, left + self.shape.rise_root * rise]
     }
 
     /// Correlation with the transient from the discounted sums that start at its first frame.
     pub(super) fn correlation(&self, [decay, rise]: [f64; 2], phase: usize) -> f64 {
-        self.decay[phase] * decay - self.rise[phase] * rise
+        self.shape.decay[phase] * decay - self.shape.rise[phase] * rise
     }
+}
+
+/// Sum of products over the shorter of two lists, in an order that no machine changes.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let n = a.len().min(b.len());
+    let (a, b) = (&a[..n], &b[..n]);
+    let mut sums = [0.0; SUMS];
+    let (whole_a, whole_b) = (a.chunks_exact(SUMS), b.chunks_exact(SUMS));
+    let rest: f64 = whole_a.remainder().iter().zip(whole_b.remainder()).map(|(a, b)| a * b).sum();
+    for (a, b) in whole_a.zip(whole_b) {
+        for k in 0..SUMS {
+            sums[k] += a[k] * b[k];
+        }
+    }
+    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }
 
 #[cfg(test)]
@@ -104,11 +113,12 @@ mod tests {
     #[test]
     fn slopes_are_differences_of_heights() {
         let (rise, decay, step) = (1.5, 9.0, 1e-5);
-        let shape = Transient::new([rise, decay], 3);
+        let made = |taus| Transient::new(taus, 3).unwrap();
+        let shape = made([rise, decay]);
         let (up, down) = (exp(step), exp(-step));
         let moved = [
-            [Transient::new([rise * up, decay], 3), Transient::new([rise * down, decay], 3)],
-            [Transient::new([rise, decay * up], 3), Transient::new([rise, decay * down], 3)],
+            [made([rise * up, decay]), made([rise * down, decay])],
+            [made([rise, decay * up]), made([rise, decay * down])],
         ];
         for phase in 0..3 {
             for k in 0..40 {
@@ -125,10 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bin_acts_from_the_next_frame_on() {
-        let shape = Transient::new([1.0, 8.0], 4);
-        assert_eq!(shape.spot(8), Spot { frame: 2, phase: 0 });
-        assert_eq!(shape.spot(9), Spot { frame: 3, phase: 3 });
-        assert!(shape.heights(0)[0].abs() < 1e-15 && shape.heights(3)[0] > 0.0);
+    fn sums_follow_from_those_of_the_next_frame() {
+        let shape = Transient::new([1.0, 8.0], 4).unwrap();
+        let left: Vec<f64> = (0..60).map(|k| f64::from(k * 37 % 11) - 5.0).collect();
+        let (now, next) = (shape.sums(&left), shape.earlier(shape.sums(&left[1..]), left[0]));
+        // Sums stop where 0.25 % of the decay is left, of at most five.
+        assert!((now[0] - next[0]).abs() < 0.0125 && (now[1] - next[1]).abs() < 1e-10);
+        let direct: f64 = left.iter().zip(shape.heights(3)).map(|(a, b)| a * b).sum();
+        assert!((shape.correlation(now, 3) - direct).abs() < 1e-10);
     }
 }

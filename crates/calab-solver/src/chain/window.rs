@@ -6,9 +6,10 @@ use libm::{exp, log, sqrt};
 
 use super::odds::Prior;
 use super::rate::Rate;
-use super::transient::{Spot, Transient};
+use super::transient::Transient;
 use super::walk::Walk;
 use crate::draws::{Draws, Stage};
+use crate::spikes::{Shape, Spot};
 
 /// Events of no amplitude that are counted with the others. In bursts of spikes too small to be seen
 /// singly the mean amplitude is hardly determined; too large a one makes the transient rise more
@@ -16,8 +17,6 @@ use crate::draws::{Draws, Stage};
 const UNSEEN: f64 = 6.0;
 /// Least factor by which all events of a window change at once.
 const LEAST_GAIN: f64 = 0.5;
-/// Sums side by side.
-const SUMS: usize = 4;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event {
@@ -85,74 +84,74 @@ impl Window {
     }
 
     /// Explains the trace anew under another transient by the same events.
-    pub(super) fn settle(&mut self, shape: &Transient) {
-        self.explain(shape);
-        self.measure(shape);
+    pub(super) fn settle(&mut self, transient: &Transient) {
+        self.explain(transient);
+        self.measure(transient);
     }
 
     /// Takes baseline and events out of the trace.
-    fn explain(&mut self, shape: &Transient) {
+    fn explain(&mut self, transient: &Transient) {
         for (t, left) in self.left.iter_mut().enumerate() {
             *left = if self.recorded[t] { self.trace[t] - self.walk.values[t] } else { 0.0 };
         }
         for k in 0..self.events.len() {
             let Event { bin, amplitude } = self.events[k];
-            self.take(shape, bin, amplitude);
+            self.take(transient, bin, amplitude);
         }
     }
 
     /// Finds the energy of every bin by discounted counts of recorded frames.
-    fn measure(&mut self, shape: &Transient) {
-        let (d, r) = (shape.decay_powers[1], shape.rise_powers[1]);
+    fn measure(&mut self, transient: &Transient) {
+        let Shape { decay_root: d, rise_root: r, .. } = transient.shape;
+        let bins = transient.shape.upsample();
         let mut sums = [0.0; 3];
         for frame in (0..self.recorded.len()).rev() {
             let known = f64::from(u8::from(self.recorded[frame]));
             for (sum, root) in sums.iter_mut().zip([d * d, d * r, r * r]) {
                 *sum = known + root * *sum;
             }
-            for phase in 0..shape.upsample.min(frame * shape.upsample + 1) {
-                let (d, r) = (shape.decay[phase], shape.rise[phase]);
-                self.energies[frame * shape.upsample - phase] =
-                    d * d * sums[0] - 2.0 * d * r * sums[1] + r * r * sums[2];
+            for phase in 0..bins.min(frame * bins + 1) {
+                self.energies[frame * bins - phase] = transient.shape.energy(&sums, phase);
             }
         }
     }
 
     /// Amplitudes' mean and the events' rates follow the events.
-    pub(super) fn adapt(&mut self, shape: &Transient) {
+    pub(super) fn adapt(&mut self, transient: &Transient) {
         if !self.events.is_empty() {
             let sum: f64 = self.events.iter().map(|event| event.amplitude).sum();
             self.prior = Prior::new(sum / (self.events.len() as f64 + UNSEEN), self.spread);
         }
         let mut counts = vec![0; self.left.len()];
         for event in &self.events {
-            counts[shape.spot(event.bin).frame] += 1;
+            counts[transient.shape.spot(event.bin).frame] += 1;
         }
-        self.rate.draw(&counts, shape.upsample, &mut self.draws);
+        self.rate.draw(&counts, transient.shape.upsample(), &mut self.draws);
     }
 
     /// Logarithm of the prior odds of an event in a bin.
-    pub(super) fn log_odds(&self, shape: &Transient, bin: usize) -> f64 {
-        self.rate.log_odds(shape.spot(bin).frame)
+    pub(super) fn log_odds(&self, transient: &Transient, bin: usize) -> f64 {
+        self.rate.log_odds(transient.shape.spot(bin).frame)
     }
 
     /// Takes an event of some amplitude out of what is left of the trace.
-    pub(super) fn take(&mut self, shape: &Transient, bin: usize, amplitude: f64) {
-        let Spot { frame, phase } = shape.spot(bin);
+    pub(super) fn take(&mut self, transient: &Transient, bin: usize, amplitude: f64) {
+        let Spot { frame, phase } = transient.shape.spot(bin);
         let (left, recorded) = (&mut self.left[frame..], &self.recorded[frame..]);
-        for ((left, &known), height) in left.iter_mut().zip(recorded).zip(shape.heights(phase)) {
+        for ((left, &known), height) in left.iter_mut().zip(recorded).zip(transient.heights(phase))
+        {
             *left -= if known { amplitude * height } else { 0.0 };
         }
     }
 
-    pub(super) fn insert(&mut self, shape: &Transient, event: Event) {
-        self.take(shape, event.bin, event.amplitude);
+    pub(super) fn insert(&mut self, transient: &Transient, event: Event) {
+        self.take(transient, event.bin, event.amplitude);
         self.enter(event);
     }
 
-    pub(super) fn remove(&mut self, shape: &Transient, place: usize) -> Event {
+    pub(super) fn remove(&mut self, transient: &Transient, place: usize) -> Event {
         let event = self.leave(place);
-        self.take(shape, event.bin, -event.amplitude);
+        self.take(transient, event.bin, -event.amplitude);
         event
     }
 
@@ -182,31 +181,31 @@ impl Window {
         self.places[event.bin] = place as u32 + 1;
     }
 
-    /// Sums of the residual from a frame on, discounted by the two roots.
-    pub(super) fn sums(&self, shape: &Transient, frame: usize) -> [f64; 2] {
-        let left = &self.left[frame..];
-        [dot(left, &shape.decay_powers), dot(left, &shape.rise_powers[..shape.rise_length])]
+    /// Correlation of what is left with an event in a bin.
+    pub(super) fn correlation(&self, transient: &Transient, bin: usize) -> f64 {
+        let Spot { frame, phase } = transient.shape.spot(bin);
+        transient.correlation(transient.sums(&self.left[frame..]), phase)
     }
 
     /// Looks at the odds of an event in each of some bins; the logarithm of their sum.
     ///
     /// Bins that hold an event have none.
-    pub(super) fn look(&mut self, shape: &Transient, bins: RangeInclusive<usize>) -> f64 {
+    pub(super) fn look(&mut self, transient: &Transient, bins: RangeInclusive<usize>) -> f64 {
         let (first, last) = bins.into_inner();
         self.first = first;
         self.profile.clear();
         self.profile.resize(last - first + 1, f64::NEG_INFINITY);
-        let mut frame = shape.spot(last).frame;
-        let mut sums = self.sums(shape, frame);
+        let mut frame = transient.shape.spot(last).frame;
+        let mut sums = transient.sums(&self.left[frame..]);
         let mut most = f64::NEG_INFINITY;
         for bin in (first..=last).rev() {
-            let spot = shape.spot(bin);
+            let spot = transient.shape.spot(bin);
             if spot.frame < frame {
                 frame = spot.frame;
-                sums = shape.earlier(sums, self.left[frame]);
+                sums = transient.earlier(sums, self.left[frame]);
             }
             if self.places[bin] == 0 {
-                let correlation = shape.correlation(sums, spot.phase);
+                let correlation = transient.correlation(sums, spot.phase);
                 let odds = self.rate.log_odds(spot.frame)
                     + self.prior.log_odds(correlation, self.energies[bin]);
                 self.profile[bin - first] = odds;
@@ -234,9 +233,8 @@ impl Window {
     }
 
     /// Draws the amplitude of an event in a free bin.
-    pub(super) fn amplitude(&mut self, shape: &Transient, bin: usize) -> f64 {
-        let Spot { frame, phase } = shape.spot(bin);
-        let correlation = shape.correlation(self.sums(shape, frame), phase);
+    pub(super) fn amplitude(&mut self, transient: &Transient, bin: usize) -> f64 {
+        let correlation = self.correlation(transient, bin);
         self.prior.amplitude(correlation, self.energies[bin], &mut self.draws)
     }
 
@@ -255,7 +253,7 @@ impl Window {
     ///
     /// One at a time they would creep where the trace is seldom silent. The amplitudes' prior grows
     /// with the events, so that the likelihood alone decides: a regression on 1 and the calcium.
-    pub(super) fn gauge(&mut self, shape: &Transient) {
+    pub(super) fn gauge(&mut self, transient: &Transient) {
         let mut sums = [0.0; 5];
         for t in (0..self.left.len()).filter(|&t| self.recorded[t]) {
             let (c, r) = (self.calcium(t), self.left[t]);
@@ -277,26 +275,11 @@ impl Window {
         self.walk.values.iter_mut().for_each(|value| *value += level);
         self.events.iter_mut().for_each(|event| event.amplitude *= 1.0 + gain);
         self.prior = Prior::new(self.prior.mean * (1.0 + gain), self.spread);
-        self.explain(shape);
+        self.explain(transient);
     }
 
     /// What the events make of a frame.
     pub(super) fn calcium(&self, frame: usize) -> f64 {
         self.trace[frame] - self.walk.values[frame] - self.left[frame]
     }
-}
-
-/// Sum of products over the shorter of two lists, in an order that no machine changes.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let n = a.len().min(b.len());
-    let (a, b) = (&a[..n], &b[..n]);
-    let mut sums = [0.0; SUMS];
-    let (whole_a, whole_b) = (a.chunks_exact(SUMS), b.chunks_exact(SUMS));
-    let rest: f64 = whole_a.remainder().iter().zip(whole_b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in whole_a.zip(whole_b) {
-        for k in 0..SUMS {
-            sums[k] += a[k] * b[k];
-        }
-    }
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }

@@ -29,6 +29,7 @@ pub use foot::find_foot;
 pub use placement::{Placement, PlacementOptions, Start, place_spikes};
 pub use scale::{Scale, ScaleOptions, event_scale};
 pub use shape::Shape;
+pub(crate) use shape::Spot;
 
 use field::{Event, Field};
 use polish::{Polish, polish};

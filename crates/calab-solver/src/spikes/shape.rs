@@ -27,9 +27,9 @@ const MAX_UPSAMPLE: usize = 1 << 16;
 
 /// A bin of the fine grid: the first frame that it acts on, and by how many bins it precedes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spot {
-    pub(super) frame: usize,
-    pub(super) phase: usize,
+pub(crate) struct Spot {
+    pub(crate) frame: usize,
+    pub(crate) phase: usize,
 }
 
 /// A spike's transient on the frames of a recording, for every phase of the fine grid.
@@ -40,11 +40,11 @@ pub struct Shape {
     /// Rates of the two exponentials per frame.
     rates: [f64; 2],
     /// What is left of the two exponentials after one frame.
-    pub(super) decay_root: f64,
-    pub(super) rise_root: f64,
+    pub(crate) decay_root: f64,
+    pub(crate) rise_root: f64,
     /// The two exponentials at the first frame, by phase, over the peak.
-    pub(super) decay: Vec<f64>,
-    pub(super) rise: Vec<f64>,
+    pub(crate) decay: Vec<f64>,
+    pub(crate) rise: Vec<f64>,
     norm: f64,
 }
 
@@ -106,24 +106,24 @@ impl Shape {
         self.norm
     }
 
-    pub(super) fn spot(&self, bin: usize) -> Spot {
+    pub(crate) fn spot(&self, bin: usize) -> Spot {
         let frame = bin.div_ceil(self.upsample);
         Spot { frame, phase: frame * self.upsample - bin }
     }
 
-    pub(super) fn bin(&self, spot: Spot) -> usize {
+    pub(crate) fn bin(&self, spot: Spot) -> usize {
         spot.frame * self.upsample - spot.phase
     }
 
     /// Frames after which a transient has fallen to less than a share `tail` of its height.
-    pub(super) fn reach(&self, tail: f64) -> usize {
+    pub(crate) fn reach(&self, tail: f64) -> usize {
         let constants = (-log(tail)).max(LEAST_REACH);
         let frames = ceil(constants * (1.0 / self.rates[0] + 1.0 / self.rates[1])) + 2.0;
         frames.min(MOST_FRAMES) as usize
     }
 
     /// Energy of a spike by phase where all of the `n` frames that it acts on were recorded.
-    pub(super) fn energies(&self, n: usize) -> Vec<f64> {
+    pub(crate) fn energies(&self, n: usize) -> Vec<f64> {
         let [decay, rise] = self.rates;
         let sum = |rate: f64| match expm1(-rate) {
             0.0 => n as f64,
@@ -134,7 +134,7 @@ impl Shape {
     }
 
     /// Energy from the discounted numbers of recorded frames: decay², decay times rise, rise².
-    pub(super) fn energy(&self, sums: &[f64; 3], phase: usize) -> f64 {
+    pub(crate) fn energy(&self, sums: &[f64; 3], phase: usize) -> f64 {
         let (d, r) = (self.decay[phase], self.rise[phase]);
         d * d * sums[0] - 2.0 * d * r * sums[1] + r * r * sums[2]
     }

@@ -14,7 +14,7 @@ from .windows import Windows
 
 __all__ = ["LEAST_EVENTS", "holds", "sample_windows"]
 
-#: Frames on which the chain runs at most; more change the kernel by less than it is off.
+#: Frames on which the chain runs at most, which bounds its time.
 FRAMES = 1 << 18
 #: Sweeps of the chain with the kernel moving: so many on that many frames, more on fewer, where
 #: each says less, up to a bound.
@@ -26,8 +26,7 @@ BINS, FAST_BINS = 2, 4
 #: Events of the search below which there is nothing to average.
 LEAST_EVENTS = 20
 #: Largest excess of the residual under most calcium, and largest autocorrelation, with which the
-#: model counts as holding. Simulations reach 1.07 and 0.04; of the recorded neurons of the
-#: benchmarks, whose transients vary, most are beyond.
+#: model counts as holding.
 MOST_EXCESS, MOST_AUTOCORRELATION = 1.08, 0.05
 #: Least and largest decay in that of the search; in hardly more than noise the chain wanders.
 LEAST_DECAY, MOST_DECAY = 0.95, 2.5

@@ -123,8 +123,10 @@ class CaDeconResult(_Fields):
         Plain numbers, strings, lists and dicts that can be written as JSON: the fields of a
         CaDecon export (``tau_rise``, ``tau_decay``, ``beta``, ``num_iterations``, ``converged``,
         ``h_free``, ...), and ``settings``, ``versions``, ``history`` (``iteration``,
-        ``tau_rise``, ``tau_decay``, ``kernel_change`` and ``pve`` of each iteration),
-        ``cell_ids``, ``excluded``, ``noise``, ``alphas``, ``alpha_sd``, ``scale_known``,
+        ``tau_rise``, ``tau_decay``, ``kernel_change``, ``pve`` and ``method`` of each iteration),
+        ``kernel_method`` (``"searched"`` or ``"sampled"``) and ``sampled`` (what averaging over
+        explanations gave; None with few events), ``cell_ids``, ``excluded``, ``noise``,
+        ``alphas``, ``alpha_sd``, ``scale_known``,
         ``cells_converged``, ``thresholds``, ``units``, ``kernel_mode`` and ``drift``.
     details : CaDeconDetails
         What else is known. Results of `run_cadecon` always have it; one that was made without it
