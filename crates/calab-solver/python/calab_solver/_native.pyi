@@ -145,6 +145,7 @@ def sample_kernel(
 ) -> tuple[
     tuple[float, float],
     NDArray[np.float64],
+    bool,
     int,
     NDArray[np.float64],
     float,

@@ -24,8 +24,11 @@ class SampledKernel:
     ----------
     tau_rise, tau_decay : float
         Time constants in seconds: means of their logarithms over the later half of the sweeps.
-    history : numpy.ndarray, shape (sweeps, 2)
+    history : numpy.ndarray, shape (n_sweeps, 2)
         Rise and decay after each sweep that moved them.
+    rested : bool
+        Whether the kernel came to rest before the sweeps ran out: means over the quarters of the
+        later half deviate by less than 1 % in decay and 2 % in rise.
     n_events : int
         Events of all windows after the last sweep.
     amplitude : numpy.ndarray, shape (n_windows,)
@@ -40,6 +43,7 @@ class SampledKernel:
     tau_rise: float
     tau_decay: float
     history: NDArray[np.float64]
+    rested: bool
     n_events: int
     amplitude: NDArray[np.float64]
     excess: float
@@ -55,7 +59,7 @@ def sample_kernel(
     *,
     baseline: ArrayLike | None = None,
     upsample_factor: int = 2,
-    sweeps: int = 30,
+    sweeps: int = 120,
     burn_in: int = 10,
     spread: float = 0.4,
     seed: int = 0,
@@ -88,7 +92,8 @@ def sample_kernel(
     upsample_factor : int
         Bins per frame, in each of which is one event or none.
     sweeps : int
-        Sweeps after each of which the kernel moves.
+        Sweeps after each of which the kernel moves, at most. From a quarter of them on the chain
+        ends where the kernel rests.
     burn_in : int
         Sweeps before it moves.
     spread : float
@@ -126,7 +131,7 @@ def sample_kernel(
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, 1, upsample_factor, None, n_threads, progress
     )
-    taus, history, n_events, amplitude, excess, autocorrelation = _native.sample_kernel(
+    taus, *found = _native.sample_kernel(
         batch,
         _baselines(baseline, batch["traces"]),
         as_values("noise", noise, len(batch["traces"])),
@@ -135,7 +140,7 @@ def sample_kernel(
         spread=as_number("spread", spread),
         seed=as_count("seed", seed, 0),
     )
-    return SampledKernel(*taus, history, n_events, amplitude, excess, autocorrelation)
+    return SampledKernel(*taus, *found)
 
 
 def _baselines(baseline: ArrayLike | None, traces: NDArray[np.float64]) -> NDArray[np.float64]:

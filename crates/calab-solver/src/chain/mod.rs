@@ -13,6 +13,7 @@
 //! doi:10.1214/aos/1018031103. The chain of events follows Pnevmatikakis et al. (2013),
 //! doi:10.1109/ACSSC.2013.6810519.
 
+mod climb;
 mod moves;
 mod odds;
 mod rate;
@@ -30,6 +31,7 @@ use ndarray::{ArrayView1, ArrayView2};
 use crate::batch;
 use crate::error::{SolverError, check_finite, check_length, check_positive};
 use crate::spikes::{EventOptions, Events, Shape, find_events};
+use climb::Climb;
 use tally::Tally;
 use transient::Transient;
 use window::{Event, Window};
@@ -43,22 +45,16 @@ const REACHES: (f64, f64) = (3.0, 20.0);
 const FALLBACK: f64 = 5.0;
 /// Least noise in the largest sample.
 const LEAST_NOISE: f64 = 1e-6;
-/// Farthest that one step goes in log seconds.
-const MOST_STEP: f64 = 0.15;
-/// Factors of the gain where Newton's step points the same way as the last one, or not; its bounds.
-const LENGTHEN: f64 = 1.4;
-const SHORTEN: f64 = 0.5;
-const GAINS: (f64, f64) = (0.5, 4.0);
-/// Least ratio of decay to rise, and bounds of both in frames.
-const LEAST_RATIO: f64 = 1.05;
-const BOUNDS: (f64, f64) = (0.02, 10_000.0);
+/// Share of the sweeps after which the chain may end.
+const LEAST_SWEEPS: usize = 4;
 
 /// How the kernel is sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChainOptions {
     /// Sweeps before the kernel moves.
     pub burn_in: usize,
-    /// Sweeps after each of which the kernel moves; their later half is averaged.
+    /// Sweeps after each of which the kernel moves, at most; their later half is averaged. From a
+    /// quarter of them on the chain ends where the kernel rests.
     pub sweeps: usize,
     /// Standard deviation of amplitudes in their mean.
     pub spread: f64,
@@ -68,7 +64,7 @@ pub struct ChainOptions {
 
 impl Default for ChainOptions {
     fn default() -> Self {
-        Self { burn_in: 10, sweeps: 30, spread: 0.4, seed: 0 }
+        Self { burn_in: 10, sweeps: 120, spread: 0.4, seed: 0 }
     }
 }
 
@@ -79,6 +75,8 @@ pub struct SampledKernel {
     pub taus: [f64; 2],
     /// Rise and decay after every sweep that moved the kernel.
     pub history: Vec<[f64; 2]>,
+    /// Whether the kernel rested, or sweeps ran out.
+    pub rested: bool,
     /// Events of all windows after the last sweep.
     pub n_events: usize,
     /// Mean amplitude of an event per window after the last sweep, in units of the traces.
@@ -137,10 +135,14 @@ pub fn sample_kernel(
     let threads = batch::threads(n_threads, noise.len());
     let mut chain = Chain::new(taus.map(|tau| log(tau * fs)), upsample, options)?;
     chain.prepare(Stretches { noise: &noise, ..stretches }, &start, threads, monitor)?;
-    for sweep in 1..=options.burn_in + options.sweeps {
-        let tally = chain.sweep(threads, &mut |_| monitor(sweep - 1))?;
-        if sweep > options.burn_in {
-            chain.advance(&tally)?;
+    for sweep in 0..options.burn_in {
+        chain.sweep(threads, &mut |_| monitor(sweep))?;
+    }
+    for sweep in 0..options.sweeps {
+        let tally = chain.sweep(threads, &mut |_| monitor(options.burn_in + sweep))?;
+        chain.advance(tally)?;
+        if LEAST_SWEEPS * (sweep + 1) >= options.sweeps && chain.climb.rests() {
+            break;
         }
     }
     monitor(options.burn_in + options.sweeps);
@@ -150,13 +152,11 @@ pub fn sample_kernel(
 struct Chain<'a> {
     options: &'a ChainOptions,
     upsample: usize,
-    /// Logarithms of rise and decay in frames, Newton's last step, and how far along it to go.
-    logs: [f64; 2],
-    newton: [f64; 2],
-    gains: [f64; 2],
+    climb: Climb,
     transient: Transient,
     windows: Vec<(Window, Tally)>,
-    history: Vec<([f64; 2], Tally)>,
+    /// What each sweep that moved the kernel found.
+    tallies: Vec<Tally>,
 }
 
 impl<'a> Chain<'a> {
@@ -165,16 +165,14 @@ impl<'a> Chain<'a> {
         upsample: usize,
         options: &'a ChainOptions,
     ) -> Result<Self, SolverError> {
-        let logs = bounded(logs);
+        let climb = Climb::new(logs);
         Ok(Self {
             options,
             upsample,
-            logs,
-            newton: [0.0; 2],
-            gains: [1.0; 2],
-            transient: Transient::new(logs.map(exp), upsample)?,
+            transient: Transient::new(climb.taus(), upsample)?,
+            climb,
             windows: Vec::new(),
-            history: Vec::new(),
+            tallies: Vec::new(),
         })
     }
 
@@ -187,7 +185,7 @@ impl<'a> Chain<'a> {
         monitor: &mut dyn FnMut(usize) -> bool,
     ) -> Result<(), SolverError> {
         let mut made: Vec<Option<Window>> = stretches.noise.iter().map(|_| None).collect();
-        let before = round(BEFORE * exp(self.logs[1])).max(1.0) as usize;
+        let before = round(BEFORE * self.climb.taus()[1]).max(1.0) as usize;
         let work = |(): &mut (), (k, window): (usize, &mut Option<Window>), stop: &AtomicBool| {
             let scaled = |rows: ArrayView2<'_, f64>| -> Vec<f64> {
                 rows.row(k).iter().map(|y| y / stretches.noise[k]).collect()
@@ -241,7 +239,7 @@ impl<'a> Chain<'a> {
         threads: usize,
         monitor: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Tally, SolverError> {
-        let bins = REACH * exp(self.logs[0]) * self.upsample as f64;
+        let bins = REACH * self.climb.taus()[0] * self.upsample as f64;
         let reach = round(bins).clamp(REACHES.0, REACHES.1) as usize;
         let transient = &self.transient;
         let work = |(): &mut (), (window, tally): &mut (Window, Tally), _: &AtomicBool| {
@@ -259,38 +257,24 @@ impl<'a> Chain<'a> {
         Ok(sum)
     }
 
-    /// Moves the kernel, the farther the longer Newton's steps have pointed the same way.
-    ///
-    /// With the events held a step is too short, at high signal by far; where the signs alternate it is
-    /// noise, and shortened (Kesten 1958, doi:10.1214/aoms/1177706705).
-    fn advance(&mut self, tally: &Tally) -> Result<(), SolverError> {
-        let newton = tally.step().unwrap_or([0.0; 2]);
-        for (by, &newton) in newton.iter().enumerate() {
-            let same = newton * self.newton[by] > 0.0;
-            let factor = if same { LENGTHEN } else { SHORTEN };
-            self.gains[by] = (self.gains[by] * factor).clamp(GAINS.0, GAINS.1);
-            self.logs[by] += (self.gains[by] * newton).clamp(-MOST_STEP, MOST_STEP);
-        }
-        self.newton = newton;
-        self.logs = bounded(self.logs);
-        self.transient = Transient::new(self.logs.map(exp), self.upsample)?;
-        self.history.push((self.logs, tally.clone()));
+    /// Moves the kernel by what a sweep found.
+    fn advance(&mut self, tally: Tally) -> Result<(), SolverError> {
+        self.climb.advance(&tally.step());
+        self.transient = Transient::new(self.climb.taus(), self.upsample)?;
+        self.tallies.push(tally);
         Ok(())
     }
 
     fn answer(&self, noise: &[f64], fs: f64) -> SampledKernel {
         let seconds = |logs: [f64; 2]| logs.map(|log| exp(log) / fs);
-        let later = &self.history[self.history.len() / 2..];
         let mut sum = Tally::default();
-        for (_, tally) in later {
+        for tally in &self.tallies[self.tallies.len() / 2..] {
             sum.add(tally);
         }
-        let count = later.len() as f64;
-        let mean = [0, 1].map(|by| later.iter().map(|(logs, _)| logs[by]).sum::<f64>() / count);
-        let logs = if later.is_empty() { self.logs } else { mean };
         SampledKernel {
-            taus: seconds(logs),
-            history: self.history.iter().map(|&(logs, _)| seconds(logs)).collect(),
+            taus: seconds(self.climb.mean()),
+            history: self.climb.path.iter().copied().map(seconds).collect(),
+            rested: self.climb.rests(),
             n_events: self.windows.iter().map(|(window, _)| window.events.len()).sum(),
             amplitudes: self
                 .windows
@@ -302,12 +286,6 @@ impl<'a> Chain<'a> {
             autocorrelation: sum.autocorrelation(),
         }
     }
-}
-
-fn bounded([rise, decay]: [f64; 2]) -> [f64; 2] {
-    let (least, most) = (log(BOUNDS.0), log(BOUNDS.1));
-    let decay = decay.clamp(least + log(LEAST_RATIO), most);
-    [rise.clamp(least, decay - log(LEAST_RATIO)), decay]
 }
 
 /// Frames of a trace without what was not recorded at its ends.

@@ -26,6 +26,18 @@ pub(super) struct Tally {
     power: f64,
 }
 
+/// Newton's step for the kernel.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Step {
+    /// For log rise at the same decay, and for log decay with the rise that goes with it.
+    pub(super) rise: f64,
+    pub(super) decay: f64,
+    /// How far log rise goes with log decay.
+    pub(super) follow: f64,
+    /// Deviation of both from one sweep to the next, if events know little of the kernel.
+    pub(super) noise: [f64; 2],
+}
+
 impl Tally {
     /// What one window says.
     pub(super) fn of(window: &Window, transient: &Transient) -> Self {
@@ -89,18 +101,25 @@ impl Tally {
         self.n_events += other.n_events;
     }
 
-    /// Newton's step for log rise and log decay, time and gain being free to follow.
-    ///
-    /// None where the events do not determine them.
-    pub(super) fn step(&self) -> Option<[f64; 2]> {
-        let [a, b] = [0, 1].map(|by| self.without_nuisance(by));
-        let ([a0, a1], [b0, b1]) = (a?, b?);
+    /// Newton's step, time and gain being free to follow; none where events do not determine it.
+    pub(super) fn step(&self) -> Step {
+        self.newton().unwrap_or(Step { noise: [f64::INFINITY; 2], ..Step::default() })
+    }
+
+    fn newton(&self) -> Option<Step> {
+        let [a0, a1] = self.without_nuisance(0)?;
+        let [b0, b1] = self.without_nuisance(1)?;
         let determinant = a0 * b1 - a1 * b0;
         if !(a0 > 0.0 && b1 > 0.0 && determinant > 1e-9 * a0 * b1) {
             return None;
         }
         let [g0, g1] = self.score;
-        Some([(b1 * g0 - a1 * g1) / determinant, (a0 * g1 - b0 * g0) / determinant])
+        Some(Step {
+            rise: g0 / a0,
+            decay: (a0 * g1 - b0 * g0) / determinant,
+            follow: -a1 / a0,
+            noise: [1.0 / a0.sqrt(), (a0 / determinant).sqrt()],
+        })
     }
 
     /// A row of the information on the two times with what time and gain take of it removed.

@@ -5,9 +5,10 @@ use super::monitor::watched;
 use super::spikes::Batch;
 use crate::chain::{self, ChainOptions, Stretches};
 
-/// Rise and decay; both after every sweep; events, their mean amplitudes, excess, autocorrelation.
+/// Rise and decay; both after every sweep; whether they rested; events, their mean amplitudes,
+/// excess, autocorrelation.
 type Sampled<'py> =
-    ((f64, f64), Bound<'py, PyArray2<f64>>, usize, Bound<'py, PyArray1<f64>>, f64, f64);
+    ((f64, f64), Bound<'py, PyArray2<f64>>, bool, usize, Bound<'py, PyArray1<f64>>, f64, f64);
 
 #[pyfunction]
 #[pyo3(signature = (batch, baselines, noise, *, sweeps, burn_in, spread, seed))]
@@ -36,6 +37,7 @@ pub(super) fn sample_kernel<'py>(
     Ok((
         found.taus.into(),
         PyArray2::from_vec2(py, &history)?,
+        found.rested,
         found.n_events,
         found.amplitudes.into_pyarray(py),
         found.excess,

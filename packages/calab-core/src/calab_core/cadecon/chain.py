@@ -16,9 +16,9 @@ __all__ = ["LEAST_EVENTS", "holds", "sample_windows"]
 
 #: Frames on which the chain runs at most, which bounds its time.
 FRAMES = 1 << 18
-#: Sweeps of the chain with the kernel moving: so many on that many frames, more on fewer, where
-#: each says less, up to a bound.
-SWEEPS, MOST_SWEEPS = 50, 200
+#: Sweeps of the chain with the kernel moving, at most: so many on that many frames, more on fewer,
+#: where each says less, up to a bound.
+SWEEPS, MOST_SWEEPS = 240, 480
 #: Sweeps before the kernel moves.
 BURN_IN = 10
 #: Bins per frame, and for a rise of less than two frames.
