@@ -11,20 +11,24 @@ use super::tally::Step;
 
 /// What is left in the mean direction of the one before.
 const MEMORY: f64 = 0.8;
-/// Factors of the gain where the mean direction stays the same, or turns.
-const LENGTHEN: f64 = 1.4;
+/// Factors of the gain after each step, and where a step turns against the mean direction by so many
+/// deviations of its noise: the mean would take sweeps to follow.
+const LENGTHEN: f64 = 1.25;
 const SHORTEN: f64 = 0.5;
+const TURN: f64 = 2.5;
 /// Least gain, and a gain that is always allowed.
 const LEAST_GAIN: f64 = 0.5;
 const FREE_GAIN: f64 = 4.0;
 /// Beyond it a gain may carry the noise of one step so far, in logarithms of rise and decay.
 const NOISES: [f64; 2] = [0.02, 0.06];
-/// Farthest that one step goes in log seconds.
-const MOST_STEP: f64 = 0.15;
-/// Parts of the later half of the way, and the deviation of their means from one another with which
-/// log rise and log decay rest.
+/// Farthest that one step goes in logarithms: explanations need sweeps to follow.
+const MOST_STEP: f64 = 0.05;
+/// The kernel rests where the means over so many parts of the later half of its way deviate so little
+/// from one another in log rise and log decay, and the mean of its steps is noise: in deviations of
+/// such a mean, had every sweep its own noise.
 const PARTS: usize = 4;
 const RESTS: [f64; 2] = [0.02, 0.01];
+const PULL: f64 = 1.0;
 /// Least ratio of decay to rise, and bounds of both in frames.
 const LEAST_RATIO: f64 = 1.05;
 const BOUNDS: (f64, f64) = (0.02, 10_000.0);
@@ -36,57 +40,74 @@ pub(super) struct Climb {
     gains: [f64; 2],
     /// Places after each step.
     pub(super) path: Vec<[f64; 2]>,
+    /// Newton's steps in their noise.
+    pulls: Vec<[f64; 2]>,
 }
 
 impl Climb {
     pub(super) fn new(logs: [f64; 2]) -> Self {
-        Self { logs: bounded(logs), direction: [0.0; 2], gains: [1.0; 2], path: Vec::new() }
+        Self {
+            logs: bounded(logs),
+            direction: [0.0; 2],
+            gains: [1.0; 2],
+            path: Vec::new(),
+            pulls: Vec::new(),
+        }
     }
 
     pub(super) fn taus(&self) -> [f64; 2] {
         self.logs.map(exp)
     }
 
-    /// Moves the kernel, the farther the longer steps have pointed the same way on average.
-    ///
-    /// Where the signs alternate, they are noise (Kesten 1958, doi:10.1214/aoms/1177706705).
+    /// Moves the kernel, the farther the longer steps have not turned.
     pub(super) fn advance(&mut self, step: &Step) {
         let newton = [step.rise, step.decay];
         let moves: [f64; 2] = std::array::from_fn(|by| {
-            let before = self.direction[by];
-            let mean = MEMORY * before + (1.0 - MEMORY) * newton[by];
-            let factor = if mean * before > 0.0 { LENGTHEN } else { SHORTEN };
-            let most = (NOISES[by] / step.noise[by]).max(FREE_GAIN);
+            let (before, now, noise) = (self.direction[by], newton[by], step.noise[by]);
+            let turned = now * before < 0.0 && now.abs() > TURN * noise;
+            let (memory, factor) = if turned { (0.0, SHORTEN) } else { (MEMORY, LENGTHEN) };
+            self.direction[by] = memory * before + (1.0 - memory) * now;
+            let most = (NOISES[by] / noise).max(FREE_GAIN);
             self.gains[by] = (self.gains[by] * factor).clamp(LEAST_GAIN, most);
-            self.direction[by] = mean;
-            (self.gains[by] * mean).clamp(-MOST_STEP, MOST_STEP)
+            (self.gains[by] * self.direction[by]).clamp(-MOST_STEP, MOST_STEP)
         });
         let [rise, decay] = self.logs;
         self.logs = bounded([rise + moves[0] + step.follow * moves[1], decay + moves[1]]);
         self.path.push(self.logs);
+        self.pulls.push(std::array::from_fn(|by| newton[by] / step.noise[by]));
     }
 
     /// Mean over the later half of the way.
     pub(super) fn mean(&self) -> [f64; 2] {
-        mean(self.later()).unwrap_or(self.logs)
+        mean(later(&self.path)).unwrap_or(self.logs)
     }
 
-    /// Whether the parts of the later half of the way lie where the others do.
+    /// Whether the later half of the way leads nowhere.
     pub(super) fn rests(&self) -> bool {
-        let later = self.later();
-        let parts: Vec<[f64; 2]> =
-            later.chunks_exact((later.len() / PARTS).max(1)).filter_map(mean).collect();
-        let Some(centre) = mean(&parts) else { return false };
-        parts.len() >= PARTS
-            && (0..2).all(|by| {
+        let pulls = later(&self.pulls);
+        let still = |pull: f64| pull.abs() * sqrt(pulls.len() as f64) < PULL;
+        mean(pulls).is_some_and(|pull| pull.into_iter().all(still)) && self.stays()
+    }
+
+    /// Whether the parts of the later half lie where the others do.
+    fn stays(&self) -> bool {
+        let later = later(&self.path);
+        let length = later.len() / PARTS;
+        if length == 0 {
+            return false;
+        }
+        let parts: Vec<[f64; 2]> = later.chunks_exact(length).filter_map(mean).collect();
+        mean(&parts).is_some_and(|centre| {
+            (0..2).all(|by| {
                 let squares: f64 = parts.iter().map(|part| (part[by] - centre[by]).powi(2)).sum();
                 sqrt(squares / (parts.len() - 1) as f64) < RESTS[by]
             })
+        })
     }
+}
 
-    fn later(&self) -> &[[f64; 2]] {
-        &self.path[self.path.len() / 2..]
-    }
+fn later<T>(all: &[T]) -> &[T] {
+    &all[all.len() / 2..]
 }
 
 fn mean(places: &[[f64; 2]]) -> Option<[f64; 2]> {
@@ -135,14 +156,18 @@ mod tests {
     }
 
     #[test]
-    fn what_wanders_does_not_rest() {
-        let mut climb = Climb::new([0.0, 2.0]);
-        climb.path = (0..200).map(|k| [0.0, 2.0 + 0.002 * f64::from(k)]).collect();
-        assert!(!climb.rests());
-        climb.path = vec![[0.0, 2.0]; 3];
-        assert!(!climb.rests());
-        climb.path = vec![[0.0, 2.0]; 8];
-        assert!(climb.rests());
+    fn what_wanders_or_is_pulled_does_not_rest() {
+        let rests = |path: Vec<[f64; 2]>, pull: f64| {
+            let mut climb = Climb::new([0.0, 2.0]);
+            climb.pulls = vec![[0.0, pull]; path.len()];
+            climb.path = path;
+            climb.rests()
+        };
+        assert!(rests(vec![[0.0, 2.0]; 80], 0.0));
+        assert!(!rests((0..80).map(|k| [0.0, 2.0 + 0.002 * f64::from(k)]).collect(), 0.0));
+        // A sixth of the noise is nothing in one sweep, and more than a deviation in forty.
+        assert!(!rests(vec![[0.0, 2.0]; 80], 0.17));
+        assert!(!rests(vec![[0.0, 2.0]; 3], 0.0) && !rests(Vec::new(), 0.0));
     }
 
     #[test]
@@ -152,6 +177,8 @@ mod tests {
         for _ in 0..1000 {
             climb.advance(&Step { rise: -1.0, decay: 1.0, follow: 0.0, noise: [1.0; 2] });
         }
-        assert_eq!(climb.logs, [log(BOUNDS.0), log(BOUNDS.1)]);
+        assert!(
+            climb.logs.iter().zip([BOUNDS.0, BOUNDS.1]).all(|(a, b)| (a - log(b)).abs() < 1e-12)
+        );
     }
 }

@@ -14,9 +14,11 @@ use crate::draws::Draws;
 /// Rates of the two states at first, silent and active, in the rate of all.
 const FIRST: [f64; 2] = [0.5, 4.0];
 /// Frames by which a state's rate is drawn to the first one.
-const FRAMES: f64 = 30.0;
-/// Probability of a switch at first, silent and active; each weighs as much as one switch.
-const SWITCH: [f64; 2] = [0.01, 0.05];
+const FRAMES: f64 = 1.0;
+/// Probability of a switch at first, silent and active; each weighs as much as one switch. Where
+/// bursts are too small to be seen spike by spike, their length is hardly determined, and a prior of
+/// long ones makes the transient rise too early.
+const SWITCH: [f64; 2] = [0.01, 0.2];
 /// Bounds of the probability of an event in a bin.
 const SHARES: (f64, f64) = (1e-6, 0.9);
 

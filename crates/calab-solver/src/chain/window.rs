@@ -14,7 +14,7 @@ use crate::spikes::{Shape, Spot};
 /// Events of no amplitude that are counted with the others. In bursts of spikes too small to be seen
 /// singly the mean amplitude is hardly determined; too large a one makes the transient rise more
 /// slowly, too small a one does little.
-const UNSEEN: f64 = 6.0;
+const UNSEEN: f64 = 2.0;
 /// Least factor by which all events of a window change at once.
 const LEAST_GAIN: f64 = 0.5;
 
