@@ -38,12 +38,23 @@ def calab_spikes(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
     return {"activity": found.s_counts, **scalars}
 
 
+def calab_fit(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Give the fit behind the spikes of one trace, made from calab 0.3.0's own solver."""
+    found: dict[str, Any] = _beside("_predecessor_trace").fitted(trace, options)
+    return found
+
+
 def calab_cadecon(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
     """Run the automatic pipeline assembled from calab 0.3.0 on an array of cells x frames."""
+    found: dict[str, Any] = _beside("_predecessor_pipeline").cadecon(trace, options)
+    return found
+
+
+def _beside(module: str) -> Any:
+    """Import a module of this folder."""
     # Last, so that nothing here hides an installed package; isolated mode leaves this folder out.
     sys.path.append(str(Path(__file__).parent))
-    found: dict[str, Any] = import_module("_predecessor_pipeline").cadecon(trace, options)
-    return found
+    return import_module(module)
 
 
 def oasis_ar1(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -84,6 +95,7 @@ Method = Callable[[Any, dict[str, Any]], dict[str, Any]]
 METHODS: dict[str, tuple[str, Method]] = {
     "calab_l1": ("calab", calab_l1),
     "calab_spikes": ("calab", calab_spikes),
+    "calab_fit": ("calab", calab_fit),
     "calab_cadecon": ("calab", calab_cadecon),
     "oasis_ar1": ("oasis-deconv", oasis_ar1),
     "oasis_ar2": ("oasis-deconv", oasis_ar2),

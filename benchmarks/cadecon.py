@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ import numpy as np
 from _memory import peak_memory
 from _peers import Outcome, run_peer
 from _timing import Figure, machine, repeated, table, threads, timed
+from calab import SolveTraceResult
 from calab_sim import SimulationResult, simulate
 from calab_solver import deconvolve
 from numpy.typing import NDArray
 
 FS, TAU_RISE, TAU_DECAY, UPSAMPLING = 30.0, 0.1, 0.6, 10
+#: Frames at either end that the predecessor leaves out of its fit: two decays.
+EDGE = 36
 #: Subsets together hold a quarter of the cells and there are four: fewer cells would not divide.
 THEIR_CELLS, THEIR_ITERATIONS = 8, 3
 #: Where the application stops.
@@ -128,11 +131,6 @@ def single_traces(size: Mapping[str, int], peers: str | None) -> list[Figure]:
         for constrained in (False, True)
         for one in compare(traces, rates, true, constrained, peers)
     ]
-    # Without upsampling the predecessor's PVE too is over recorded samples.
-    figures += [
-        compare(traces, rates, true, constrained, peers, factor=1)[1]
-        for constrained in (False, True)
-    ]
     return figures + bounds(recording, traces)
 
 
@@ -146,9 +144,7 @@ def bounds(recording: SimulationResult, traces: NDArray[np.float64]) -> list[Fig
     for trace, cell in zip(traces, recording.ground_truth, strict=True):
         found = calab.solve_trace(trace, TAU_RISE, TAU_DECAY, FS, upsample_factor=UPSAMPLING)
         working = trace - found.details.removed_baseline
-        columns = np.stack([cell.clean_calcium, np.ones(trace.size)], axis=1)
-        fitted = columns @ np.linalg.lstsq(columns, working, rcond=None)[0]
-        true.append(explained(working, fitted))
+        true.append(explained(working, regressed(working, cell.clean_calcium)))
         fine = np.full(trace.size * UPSAMPLING, np.nan)
         fine[::UPSAMPLING] = working
         best = deconvolve(
@@ -159,6 +155,13 @@ def bounds(recording: SimulationResult, traces: NDArray[np.float64]) -> list[Fig
     what, note = "PVE of the true calcium", "beside: of the best activity of any kind"
     ours, beside = float(np.mean(true)), float(np.mean(most))
     return [Figure(what, ours, beside, ours - beside, None, True, "1", note)]
+
+
+def regressed(working: NDArray[np.float64], calcium: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what amplitude and offset make of some calcium to fit a trace best."""
+    columns = np.stack([calcium, np.ones(working.size)], axis=1)
+    fit: NDArray[np.float64] = columns @ np.linalg.lstsq(columns, working, rcond=None)[0]
+    return fit
 
 
 def explained(working: NDArray[np.float64], fit: NDArray[np.float64]) -> float:
@@ -172,42 +175,70 @@ def compare(
     true: float,
     constrained: bool,
     peers: str | None,
-    *,
-    factor: int = UPSAMPLING,
 ) -> list[Figure]:
-    """Return the rows of time and of variance explained for one setting.
+    """Return the rows of time and of variance explained for one setting."""
 
-    Each side's PVE is of its own fit to its own working trace. Ours is over recorded samples. The
-    predecessor returns neither its fit nor the fine spikes behind it, only a PVE over interpolated
-    samples; linear interpolation takes a third of white noise's variance away, so that figure is
-    above the one over recorded samples, and a comparison with it is in the predecessor's favour.
-    """
-
-    def work() -> list[Any]:
-        settings: dict[str, Any] = {"upsample_factor": factor, "noise_constrained": constrained}
-        return [calab.solve_trace(trace, *rates, **settings) for trace in traces]
+    def work() -> list[SolveTraceResult]:
+        settings: dict[str, Any] = {"noise_constrained": constrained}
+        return [
+            calab.solve_trace(trace, *rates, upsample_factor=UPSAMPLING, **settings)
+            for trace in traces
+        ]
 
     mine, found = repeated(work, 0.3), work()
-    ours, pve = 1e3 * mine.least / len(traces), float(np.mean([one.pve for one in found]))
+    ours = 1e3 * mine.least / len(traces)
     counts = sum(float(np.sum(one.s_counts)) for one in found)
     name = "noise-constrained" if constrained else "default"
-    what = f"solve_trace x {factor}, {traces.shape[1]:,} frames, {name}"
+    what = f"solve_trace x {UPSAMPLING}, {traces.shape[1]:,} frames, {name}"
     note = f"spikes: true {true:.0f}, ours {counts:.0f}"
     option = {"tau_rise": rates[0], "tau_decay": rates[1], "fs": rates[2]}
-    option |= {"upsample_factor": factor, "noise_constrained": constrained}
+    option |= {"upsample_factor": UPSAMPLING, "noise_constrained": constrained}
     outcomes = run_peer(peers, "calab_spikes", list(traces), [option] * len(traces))
-    if outcomes is None:
-        unmeasured = Figure(f"{what}: PVE", pve, None, None, -0.02, True, "1")
+    fits = run_peer(peers, "calab_fit", list(traces), [option] * len(traces))
+    if outcomes is None or fits is None:
+        unmeasured = Figure(f"{what}: PVE", variance(traces, found), None, None, -0.02, True, "1")
         return [Figure(what, ours, None, None, 100, True, "ms/cell", note), unmeasured]
     beside = 1e3 * float(np.mean([outcome.seconds for outcome in outcomes]))
     theirs = sum(float(outcome.values["activity"].sum()) for outcome in outcomes)
-    their_pve = float(np.mean([outcome.values["pve"] for outcome in outcomes]))
     note += f", theirs {theirs:.0f}"
-    gap = "ratio: ours minus theirs"
+    pves = variance(traces, found), variance(traces, found, [one.values["fit"] for one in fits])
     return [
         Figure(what, ours, beside, beside / ours, 100, True, "ms/cell", note),
-        Figure(f"{what}: PVE", pve, their_pve, pve - their_pve, -0.02, True, "1", gap),
+        Figure(f"{what}: PVE", *pves, pves[0] - pves[1], -0.02, True, "1", same(outcomes, fits)),
     ]
+
+
+def variance(
+    traces: NDArray[np.float64],
+    found: Sequence[SolveTraceResult],
+    fits: Sequence[NDArray[Any]] | None = None,
+) -> float:
+    """Return the PVE over recorded samples of our working traces; of our own fits by default.
+
+    Everyone's calcium gets the amplitude and the offset that suit these traces best. Their first
+    and last two decays are left out, as the predecessor leaves them out of its fit.
+    """
+    shares = []
+    for index, (trace, one) in enumerate(zip(traces, found, strict=True)):
+        removed = one.details.removed_baseline
+        calcium = one.details.reconvolution - removed if fits is None else fits[index]
+        inner = slice(EDGE, trace.size - EDGE)
+        shares.append(
+            explained((trace - removed)[inner], regressed((trace - removed), calcium)[inner])
+        )
+    return float(np.mean(shares))
+
+
+def same(outcomes: Sequence[Outcome], fits: Sequence[Outcome]) -> str:
+    """Say how far the fits that were made again are from what the predecessor returns."""
+    pves, counts = (
+        [np.array([float(np.sum(one.values[name])) for one in side]) for side in (outcomes, fits)]
+        for name in ("pve", "activity")
+    )
+    return (
+        f"ratio: ours minus theirs, made again from its solver: PVE over interpolated samples "
+        f"{pves[1].mean():.3f} (returned: {pves[0].mean():.3f}), {counts[1].sum():.0f} spikes"
+    )
 
 
 def memory(size: Mapping[str, int]) -> Figure:

@@ -54,7 +54,7 @@ def peak_frames(rise, decay):
 @pytest.mark.installed
 @pytest.mark.parametrize(("rise", "decay"), [(0.14, 0.4), (0.02, 0.6)])
 def test_the_kernel_is_found_from_either_side(traces, rise, decay):
-    found = run(traces, rise, decay)
+    found = run(traces, rise, decay, sweeps=400)
     # Ten simulations like this one are within 1.4 % and 0.26 frame.
     assert found.tau_decay == pytest.approx(DECAY, rel=0.03)
     peaks = peak_frames(found.tau_rise, found.tau_decay), peak_frames(RISE, DECAY)
@@ -62,7 +62,9 @@ def test_the_kernel_is_found_from_either_side(traces, rise, decay):
     assert 0.95 < found.excess < 1.05
     assert abs(found.autocorrelation) < 0.02
     np.testing.assert_allclose(np.median(found.amplitude), 1.0, rtol=0.1)
-    assert found.history.shape == (30, 2)
+    assert found.rested
+    # A quarter of the sweeps that are allowed, and all of them.
+    assert 100 <= len(found.history) < 400
 
 
 def test_the_best_explanation_is_biased_where_the_average_is_not():
@@ -89,8 +91,8 @@ def test_baselines_are_drawn_with_the_events(traces):
 def test_transients_that_vary_leave_more_than_noise(traces):
     """Those of an indicator that is steeper than linear are the shorter the larger they are."""
     noise = SIGMA * np.random.default_rng(0).standard_normal((8, 4000))
-    assert run(4 * simulated() ** 2 + noise, 0.1, 0.4).excess > 1.2
-    assert run(traces).excess < 1.05
+    assert run(4 * simulated() ** 2 + noise, 0.1, 0.4, sweeps=30).excess > 1.2
+    assert run(traces, sweeps=30).excess < 1.05
 
 
 @pytest.mark.installed
@@ -123,6 +125,13 @@ def test_rows_without_anything_leave_the_kernel_near(value):
 def test_no_noise_is_a_millionth_of_the_largest_sample():
     found = sample_kernel(simulated(2, 400), FS, 0.0, RISE, DECAY, sweeps=3, burn_in=1)
     assert found.tau_decay == pytest.approx(DECAY, rel=0.01)
+
+
+def test_a_kernel_that_is_still_on_its_way_does_not_rest(traces):
+    found = run(traces, 0.02, 2.0, sweeps=12)
+    assert not found.rested
+    assert found.history.shape == (12, 2)
+    assert np.all(np.diff(found.history[:, 1]) < 0)
 
 
 def test_progress_counts_sweeps(small):

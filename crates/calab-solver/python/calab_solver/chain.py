@@ -93,7 +93,8 @@ def sample_kernel(
         Bins per frame, in each of which is one event or none.
     sweeps : int
         Sweeps after each of which the kernel moves, at most. From a quarter of them on the chain
-        ends where the kernel rests.
+        ends where the kernel rests, and at once where its decay has left a factor of five around
+        where it began.
     burn_in : int
         Sweeps before it moves.
     spread : float
@@ -131,7 +132,7 @@ def sample_kernel(
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, 1, upsample_factor, None, n_threads, progress
     )
-    taus, *found = _native.sample_kernel(
+    found = _native.sample_kernel(
         batch,
         _baselines(baseline, batch["traces"]),
         as_values("noise", noise, len(batch["traces"])),
@@ -140,7 +141,8 @@ def sample_kernel(
         spread=as_number("spread", spread),
         seed=as_count("seed", seed, 0),
     )
-    return SampledKernel(*taus, *found)
+    taus, history, rested, n_events, amplitude, excess, autocorrelation = found
+    return SampledKernel(*taus, history, rested, n_events, amplitude, excess, autocorrelation)
 
 
 def _baselines(baseline: ArrayLike | None, traces: NDArray[np.float64]) -> NDArray[np.float64]:

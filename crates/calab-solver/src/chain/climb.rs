@@ -29,6 +29,8 @@ const MOST_STEP: f64 = 0.05;
 const PARTS: usize = 4;
 const RESTS: [f64; 2] = [0.02, 0.01];
 const PULL: f64 = 1.0;
+/// Factor by which the decay has left its start where the kernel is lost: nothing holds it.
+const LOST: f64 = 5.0;
 /// Least ratio of decay to rise, and bounds of both in frames.
 const LEAST_RATIO: f64 = 1.05;
 const BOUNDS: (f64, f64) = (0.02, 10_000.0);
@@ -36,6 +38,7 @@ const BOUNDS: (f64, f64) = (0.02, 10_000.0);
 /// Logarithms of rise and decay in frames, and how they came there.
 pub(super) struct Climb {
     pub(super) logs: [f64; 2],
+    start: [f64; 2],
     direction: [f64; 2],
     gains: [f64; 2],
     /// Places after each step.
@@ -46,8 +49,10 @@ pub(super) struct Climb {
 
 impl Climb {
     pub(super) fn new(logs: [f64; 2]) -> Self {
+        let logs = bounded(logs);
         Self {
-            logs: bounded(logs),
+            logs,
+            start: logs,
             direction: [0.0; 2],
             gains: [1.0; 2],
             path: Vec::new(),
@@ -80,6 +85,11 @@ impl Climb {
     /// Mean over the later half of the way.
     pub(super) fn mean(&self) -> [f64; 2] {
         mean(later(&self.path)).unwrap_or(self.logs)
+    }
+
+    /// Whether the way leads to where no events are that the kernel could be held by.
+    pub(super) fn is_lost(&self) -> bool {
+        (self.logs[1] - self.start[1]).abs() > log(LOST)
     }
 
     /// Whether the later half of the way leads nowhere.

@@ -54,7 +54,7 @@ pub struct ChainOptions {
     /// Sweeps before the kernel moves.
     pub burn_in: usize,
     /// Sweeps after each of which the kernel moves, at most; their later half is averaged. From a
-    /// quarter of them on the chain ends where the kernel rests.
+    /// quarter of them on the chain ends where the kernel rests, and at once where it is lost.
     pub sweeps: usize,
     /// Standard deviation of amplitudes in their mean.
     pub spread: f64,
@@ -141,7 +141,8 @@ pub fn sample_kernel(
     for sweep in 0..options.sweeps {
         let tally = chain.sweep(threads, &mut |_| monitor(options.burn_in + sweep))?;
         chain.advance(tally)?;
-        if LEAST_SWEEPS * (sweep + 1) >= options.sweeps && chain.climb.rests() {
+        let enough = LEAST_SWEEPS * (sweep + 1) >= options.sweeps;
+        if chain.climb.is_lost() || enough && chain.climb.rests() {
             break;
         }
     }

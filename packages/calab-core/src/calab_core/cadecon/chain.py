@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 
 from .kernel import Array, Kernel
 from .windows import Windows
+from .working import Recording
+
+Report = Callable[[str, int, int], object]
 
 __all__ = ["LEAST_EVENTS", "holds", "sample_windows"]
 
-#: Frames on which the chain runs at most, which bounds its time.
-FRAMES = 1 << 18
-#: Sweeps of the chain with the kernel moving, at most: so many on that many frames, more on fewer,
-#: where each says less, up to a bound.
+#: Frames on which the chain runs at most, which bounds its time: on few until the kernel is near,
+#: then on more, which know it better.
+FEW_FRAMES, FRAMES = 1 << 16, 1 << 18
+#: Sweeps of the chain with the kernel moving, at most: so many on `FRAMES`, more on fewer, where
+#: each takes less and says less, up to a bound. Most kernels rest after a quarter of them.
 SWEEPS, MOST_SWEEPS = 240, 480
 #: Sweeps before the kernel moves.
 BURN_IN = 10
@@ -32,9 +36,7 @@ MOST_EXCESS, MOST_AUTOCORRELATION = 1.08, 0.05
 LEAST_DECAY, MOST_DECAY = 0.95, 2.5
 
 
-def sample_windows(
-    windows: Windows, kernel: Kernel, report: Callable[[str, int, int], object]
-) -> SampledKernel:
+def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledKernel:
     """Sample the kernel that some of the windows share.
 
     Parameters
@@ -50,14 +52,37 @@ def sample_windows(
     -------
     calab_solver.SampledKernel
     """
-    recording = windows.recording
-    traces, below, noise = _stretches(windows)
-    sweeps = min(max(SWEEPS, SWEEPS * FRAMES // traces.size), MOST_SWEEPS)
+    runs = [_stretches(windows, frames) for frames in (FEW_FRAMES, FRAMES)]
+    if runs[0][0].shape == runs[1][0].shape:
+        runs = runs[1:]
+    lengths = [_sweeps(traces.size) + BURN_IN for traces, _, _ in runs]
+    for run, stretches in enumerate(runs):
+        # A run that rests early counts as done when the next one begins.
+        before = sum(lengths[:run])
 
-    def progress(done: int, total: int) -> None:
-        report("sampling", done, total)
+        def progress(done: int, of: int, before: int = before) -> None:
+            report("sampling", before + done, sum(lengths))
 
-    progress(0, sweeps + BURN_IN)
+        progress(0, lengths[run])
+        sampled = _sample(windows.recording, stretches, kernel, lengths[run] - BURN_IN, progress)
+        kernel = Kernel(sampled.tau_rise, sampled.tau_decay)
+        if not _fits(sampled):
+            break
+    return sampled
+
+
+def _sweeps(n_frames: int) -> int:
+    return min(max(SWEEPS, SWEEPS * FRAMES // n_frames), MOST_SWEEPS)
+
+
+def _sample(
+    recording: Recording,
+    stretches: tuple[Array, Array, Array],
+    kernel: Kernel,
+    sweeps: int,
+    progress: Callable[[int, int], object],
+) -> SampledKernel:
+    traces, below, noise = stretches
     return sample_kernel(
         traces,
         recording.fs,
@@ -91,18 +116,21 @@ def holds(sampled: SampledKernel, searched: Kernel) -> bool:
     -------
     bool
     """
-    return (
-        sampled.excess < MOST_EXCESS
-        and abs(sampled.autocorrelation) < MOST_AUTOCORRELATION
-        and LEAST_DECAY < sampled.tau_decay / searched.tau_decay < MOST_DECAY
-    )
+    return _fits(sampled) and LEAST_DECAY < sampled.tau_decay / searched.tau_decay < MOST_DECAY
 
 
-def _stretches(windows: Windows) -> tuple[Array, Array, Array]:
-    """Cut evenly chosen windows where segments start: traces, what stands below, and noise."""
+def _fits(sampled: SampledKernel) -> bool:
+    small = abs(sampled.autocorrelation) < MOST_AUTOCORRELATION
+    return small and sampled.excess < MOST_EXCESS
+
+
+def _stretches(windows: Windows, frames: int) -> tuple[Array, Array, Array]:
+    """Cut some windows where segments start: traces, what stands below them, and noise."""
     recording = windows.recording
     pieces = [
-        piece for window in _chosen(windows.windows) for piece in _cut(window, recording.segments)
+        piece
+        for window in _chosen(windows.windows, frames)
+        for piece in _cut(window, recording.segments)
     ]
     shape = (len(pieces), max(end - first for _, first, end in pieces))
     traces, below = np.full(shape, np.nan), np.zeros(shape)
@@ -116,10 +144,10 @@ def _stretches(windows: Windows) -> tuple[Array, Array, Array]:
     return traces, below, recording.noise[cells]
 
 
-def _chosen(windows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _chosen(windows: NDArray[np.int64], frames: int) -> NDArray[np.int64]:
     """Take as many windows as fit, evenly spaced."""
-    frames = int((windows[:, 2] - windows[:, 1]).max())
-    count = min(len(windows), max(1, FRAMES // frames))
+    longest = int((windows[:, 2] - windows[:, 1]).max())
+    count = min(len(windows), max(1, frames // longest))
     return windows[np.arange(count) * len(windows) // count]
 
 
