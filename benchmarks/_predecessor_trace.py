@@ -2,8 +2,8 @@
 
 Executed by the peers' interpreter through ``_peer_worker.py`` and imports nothing of ours. The
 relaxed problem is solved by the package's own solver; scale, threshold and noise follow the
-description of its steps. That the result is the package's own is seen from amplitude, counts and
-PVE over interpolated samples, which are returned beside those of ``solve_trace``.
+description of its steps. How near the result is to the package's own is seen from its counts and
+its PVE over interpolated samples, beside those of ``solve_trace``. The trace must hold activity.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def fitted(trace: Any, options: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``fit`` at the recorded samples, and ``alpha``, ``pve`` and ``activity`` as ``solve_trace``
-        returns them.
+        would return them.
     """
     problem = Problem(np.asarray(trace, dtype=np.float64), options)
     interior = problem.working[problem.interior]

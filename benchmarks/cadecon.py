@@ -24,8 +24,8 @@ from calab_solver import deconvolve
 from numpy.typing import NDArray
 
 FS, TAU_RISE, TAU_DECAY, UPSAMPLING = 30.0, 0.1, 0.6, 10
-#: Frames at either end that the predecessor leaves out of its fit: two decays.
-EDGE = 36
+#: Frames that the predecessor fits: two decays at either end are left out.
+INNER = slice(round(2 * TAU_DECAY * FS), -round(2 * TAU_DECAY * FS))
 #: Subsets together hold a quarter of the cells and there are four: fewer cells would not divide.
 THEIR_CELLS, THEIR_ITERATIONS = 8, 3
 #: Where the application stops.
@@ -144,28 +144,23 @@ def bounds(recording: SimulationResult, traces: NDArray[np.float64]) -> list[Fig
     for trace, cell in zip(traces, recording.ground_truth, strict=True):
         found = calab.solve_trace(trace, TAU_RISE, TAU_DECAY, FS, upsample_factor=UPSAMPLING)
         working = trace - found.details.removed_baseline
-        true.append(explained(working, regressed(working, cell.clean_calcium)))
+        true.append(explained(working[INNER], cell.clean_calcium[INNER]))
         fine = np.full(trace.size * UPSAMPLING, np.nan)
         fine[::UPSAMPLING] = working
         best = deconvolve(
             fine[None], FS * UPSAMPLING, TAU_RISE, TAU_DECAY, 0.0, baseline_mode="none", full=True
         )
         assert best.reconvolution is not None
-        most.append(explained(working, best.reconvolution[0, ::UPSAMPLING]))
+        most.append(explained(working[INNER], best.reconvolution[0, ::UPSAMPLING][INNER]))
     what, note = "PVE of the true calcium", "beside: of the best activity of any kind"
     ours, beside = float(np.mean(true)), float(np.mean(most))
     return [Figure(what, ours, beside, ours - beside, None, True, "1", note)]
 
 
-def regressed(working: NDArray[np.float64], calcium: NDArray[Any]) -> NDArray[np.float64]:
-    """Return what amplitude and offset make of some calcium to fit a trace best."""
+def explained(working: NDArray[np.float64], calcium: NDArray[Any]) -> float:
+    """Return the share of the variance that the best multiple of some calcium explains."""
     columns = np.stack([calcium, np.ones(working.size)], axis=1)
-    fit: NDArray[np.float64] = columns @ np.linalg.lstsq(columns, working, rcond=None)[0]
-    return fit
-
-
-def explained(working: NDArray[np.float64], fit: NDArray[np.float64]) -> float:
-    """Return the share of the variance that a fit explains."""
+    fit = columns @ np.linalg.lstsq(columns, working, rcond=None)[0]
     return 1 - float(np.mean((working - fit) ** 2) / np.var(working))
 
 
@@ -204,7 +199,7 @@ def compare(
     pves = variance(traces, found), variance(traces, found, [one.values["fit"] for one in fits])
     return [
         Figure(what, ours, beside, beside / ours, 100, True, "ms/cell", note),
-        Figure(f"{what}: PVE", *pves, pves[0] - pves[1], -0.02, True, "1", same(outcomes, fits)),
+        Figure(f"{what}: PVE", *pves, pves[0] - pves[1], -0.02, True, "1", remade(outcomes, fits)),
     ]
 
 
@@ -215,29 +210,26 @@ def variance(
 ) -> float:
     """Return the PVE over recorded samples of our working traces; of our own fits by default.
 
-    Everyone's calcium gets the amplitude and the offset that suit these traces best. Their first
-    and last two decays are left out, as the predecessor leaves them out of its fit.
+    Everyone's calcium gets the amplitude and the offset that suit these traces best, where the
+    predecessor fits its own: two decays at either end are left out. What stands below the activity
+    is taken off as we find it.
     """
     shares = []
     for index, (trace, one) in enumerate(zip(traces, found, strict=True)):
-        removed = one.details.removed_baseline
-        calcium = one.details.reconvolution - removed if fits is None else fits[index]
-        inner = slice(EDGE, trace.size - EDGE)
-        shares.append(
-            explained((trace - removed)[inner], regressed((trace - removed), calcium)[inner])
-        )
+        working = trace - one.details.removed_baseline
+        ours = one.details.reconvolution - one.details.removed_baseline
+        calcium = ours if fits is None else fits[index]
+        shares.append(explained(working[INNER], calcium[INNER]))
     return float(np.mean(shares))
 
 
-def same(outcomes: Sequence[Outcome], fits: Sequence[Outcome]) -> str:
-    """Say how far the fits that were made again are from what the predecessor returns."""
-    pves, counts = (
-        [np.array([float(np.sum(one.values[name])) for one in side]) for side in (outcomes, fits)]
-        for name in ("pve", "activity")
-    )
+def remade(outcomes: Sequence[Outcome], fits: Sequence[Outcome]) -> str:
+    """Say how near the fits that were made again are to what the predecessor returns."""
+    pve, made = (np.mean([one.values["pve"] for one in side]) for side in (outcomes, fits))
+    spikes = sum(float(one.values["activity"].sum()) for one in fits)
     return (
-        f"ratio: ours minus theirs, made again from its solver: PVE over interpolated samples "
-        f"{pves[1].mean():.3f} (returned: {pves[0].mean():.3f}), {counts[1].sum():.0f} spikes"
+        f"ratio: ours minus theirs, made again from its solver with {spikes:.0f} spikes and a PVE "
+        f"over interpolated samples of {made:.3f} (its own: {pve:.3f})"
     )
 
 

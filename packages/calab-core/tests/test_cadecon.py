@@ -13,8 +13,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from calab_core import CaDeconResult, CadeconSettings, DeconConfig, quality, run_cadecon
-from calab_core.cadecon import activity, working
-from calab_solver import simulate_cells
+from calab_core.cadecon import activity, chain, working
+from calab_solver import sample_kernel, simulate_cells
 from calab_solver.inference import infer_spikes
 
 FS, RISE, DECAY, SNR = 30.0, 0.05, 0.4, 8.0
@@ -141,8 +141,8 @@ def test_the_unit_of_the_traces_changes_only_amplitudes(small, found):
 
 def test_an_offset_changes_only_the_baseline(small, found):
     raised = run_cadecon(small + 64.0, FS)
-    # What 64 takes of the digits names other draws of the chain, and so a kernel as far off as the
-    # quarters of its way are from one another.
+    # An offset takes digits from the traces, so that the chain soon draws otherwise, and its kernel
+    # is as far from the other as two draws of it.
     np.testing.assert_allclose(raised.metadata["tau_decay"], found.metadata["tau_decay"], rtol=0.02)
     np.testing.assert_array_equal(raised.activity.sum(axis=1), found.activity.sum(axis=1))
     pairs = zip(raised.details.spike_times, found.details.spike_times, strict=True)
@@ -358,6 +358,31 @@ def test_progress_is_reported_by_phase(small):
         assert len({total for _, total in done}) == 1
         assert done[-1][0] <= done[-1][1]
     assert calls[-1][:3] == ("spikes", 6, 6)
+
+
+@pytest.mark.parametrize("excess", [1.0, 2.0])
+def test_the_chain_runs_on_few_frames_before_it_runs_on_more(small, monkeypatch, excess):
+    starts, sizes, answers, reports = [], [], [], []
+
+    def sample(traces, fs, noise, *taus, **options):
+        sampled = replace(sample_kernel(traces, fs, noise, *taus, **options), excess=excess)
+        starts.append(taus)
+        sizes.append(traces.size)
+        answers.append((sampled.tau_rise, sampled.tau_decay))
+        return sampled
+
+    monkeypatch.setattr(chain, "sample_kernel", sample)
+    monkeypatch.setattr(chain, "FEW_FRAMES", 3000)
+    monkeypatch.setattr(chain, "FRAMES", 9000)
+    run_cadecon(small, FS, progress=lambda *call: reports.append(call))
+    done = [(n, total) for phase, n, total in reports if phase == "sampling"]
+    assert all(a[0] < b[0] for a, b in pairwise(done))
+    assert done[-1] == (done[0][1], done[0][1])
+    if excess == 1.0:
+        assert sizes[0] <= 3000 < sizes[1] <= 9000
+        assert starts[1] == answers[0]
+    # Where the model does not hold on few frames, more are not asked.
+    assert len(sizes) == (2 if excess == 1.0 else 1)
 
 
 def test_what_progress_raises_comes_out(small):

@@ -23,12 +23,13 @@ class SampledKernel:
     Attributes
     ----------
     tau_rise, tau_decay : float
-        Time constants in seconds: means of their logarithms over the later half of the sweeps.
+        Time constants in seconds: means of their logarithms over the later half of the sweeps
+        that were made.
     history : numpy.ndarray, shape (n_sweeps, 2)
         Rise and decay after each sweep that moved them.
     rested : bool
         Whether the kernel came to rest before the sweeps ran out: means over the quarters of the
-        later half deviate by less than 1 % in decay and 2 % in rise.
+        later half deviate by less than 1 % in decay and 2 % in rise, and nothing pulls it anywhere.
     n_events : int
         Events of all windows after the last sweep.
     amplitude : numpy.ndarray, shape (n_windows,)
@@ -75,7 +76,8 @@ def sample_kernel(
     The best explanation under a kernel makes one event of two spikes near each other, which a
     slower rise pays for. So explanations are drawn instead by a Markov chain: events appear,
     vanish, shift, split and merge, baselines are drawn by a Kalman smoother, and after every
-    sweep the kernel takes a Newton step up the likelihood given what was drawn.
+    sweep the kernel moves up the likelihood given what was drawn: along Newton's step, lengthened
+    as far as its noise allows, for events give way to most changes of the kernel.
 
     Parameters
     ----------
@@ -102,7 +104,8 @@ def sample_kernel(
     seed : int
         Seed of the random numbers; every window has a stream of its own.
     progress : callable, optional
-        Called with the number of sweeps done and in total.
+        Called with the number of sweeps done and in total, which it comes to at once where the
+        chain ends early.
 
     Returns
     -------

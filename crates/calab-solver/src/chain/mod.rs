@@ -45,9 +45,6 @@ const REACHES: (f64, f64) = (3.0, 20.0);
 const FALLBACK: f64 = 5.0;
 /// Least noise in the largest sample.
 const LEAST_NOISE: f64 = 1e-6;
-/// Share of the sweeps after which the chain may end.
-const LEAST_SWEEPS: usize = 4;
-
 /// How the kernel is sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChainOptions {
@@ -75,7 +72,7 @@ pub struct SampledKernel {
     pub taus: [f64; 2],
     /// Rise and decay after every sweep that moved the kernel.
     pub history: Vec<[f64; 2]>,
-    /// Whether the kernel rested, or sweeps ran out.
+    /// Whether the kernel came to rest before the sweeps ran out.
     pub rested: bool,
     /// Events of all windows after the last sweep.
     pub n_events: usize,
@@ -141,7 +138,7 @@ pub fn sample_kernel(
     for sweep in 0..options.sweeps {
         let tally = chain.sweep(threads, &mut |_| monitor(options.burn_in + sweep))?;
         chain.advance(tally)?;
-        let enough = LEAST_SWEEPS * (sweep + 1) >= options.sweeps;
+        let enough = sweep + 1 >= options.sweeps.div_ceil(4);
         if chain.climb.is_lost() || enough && chain.climb.rests() {
             break;
         }
@@ -260,7 +257,7 @@ impl<'a> Chain<'a> {
 
     /// Moves the kernel by what a sweep found.
     fn advance(&mut self, tally: Tally) -> Result<(), SolverError> {
-        self.climb.advance(&tally.step());
+        self.climb.advance(tally.step().as_ref());
         self.transient = Transient::new(self.climb.taus(), self.upsample)?;
         self.tallies.push(tally);
         Ok(())

@@ -17,7 +17,6 @@ pub(super) struct Tally {
     pub(super) score: [f64; 2],
     /// Information on the unknowns.
     pub(super) information: [[f64; UNKNOWNS]; UNKNOWNS],
-    pub(super) n_events: usize,
     /// Squared residuals and their number, where there is most calcium and where there is least.
     busy: [f64; 2],
     quiet: [f64; 2],
@@ -27,14 +26,14 @@ pub(super) struct Tally {
 }
 
 /// Newton's step for the kernel.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     /// For log rise at the same decay, and for log decay with the rise that goes with it.
     pub(super) rise: f64,
     pub(super) decay: f64,
     /// How far log rise goes with log decay.
     pub(super) follow: f64,
-    /// Deviation of both from one sweep to the next, if events know little of the kernel.
+    /// Standard deviation of both, were the events the true ones.
     pub(super) noise: [f64; 2],
 }
 
@@ -53,7 +52,7 @@ impl Tally {
                 }
             }
         }
-        let mut tally = Self { n_events: window.events.len(), ..Self::default() };
+        let mut tally = Self::default();
         for t in (0..n).filter(|&t| window.recorded[t]) {
             let row: [f64; UNKNOWNS] = std::array::from_fn(|by| slopes[by][t]);
             for (by, change) in row.iter().enumerate() {
@@ -98,15 +97,10 @@ impl Tally {
         each(&mut self.quiet, &other.quiet);
         add(&mut self.lagged, &other.lagged);
         add(&mut self.power, &other.power);
-        self.n_events += other.n_events;
     }
 
-    /// Newton's step, time and gain being free to follow; none where events do not determine it.
-    pub(super) fn step(&self) -> Step {
-        self.newton().unwrap_or(Step { noise: [f64::INFINITY; 2], ..Step::default() })
-    }
-
-    fn newton(&self) -> Option<Step> {
+    /// Newton's step, time and gain being free to follow; None where events do not determine it.
+    pub(super) fn step(&self) -> Option<Step> {
         let [a0, a1] = self.without_nuisance(0)?;
         let [b0, b1] = self.without_nuisance(1)?;
         let determinant = a0 * b1 - a1 * b0;
@@ -144,5 +138,30 @@ impl Tally {
     /// Correlation of residuals one frame apart.
     pub(super) fn autocorrelation(&self) -> f64 {
         self.lagged / self.power
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_parts_of_the_step_make_newtons() {
+        let information = [
+            [9.0, 4.0, 1.0, 2.0],
+            [4.0, 7.0, -1.0, 1.5],
+            [1.0, -1.0, 6.0, 0.5],
+            [2.0, 1.5, 0.5, 5.0],
+        ];
+        let tally = Tally { score: [0.7, -0.4], information, ..Tally::default() };
+        let step = tally.step().unwrap();
+        let (rise, decay) = (step.rise + step.follow * step.decay, step.decay);
+        let [a, b] = [0, 1].map(|by| tally.without_nuisance(by).unwrap());
+        assert!((a[0] * rise + a[1] * decay - 0.7).abs() < 1e-12);
+        assert!((b[0] * rise + b[1] * decay + 0.4).abs() < 1e-12);
+        let determinant = a[0] * b[1] - a[1] * b[0];
+        assert!((step.noise[1].powi(2) - a[0] / determinant).abs() < 1e-12);
+        assert!((step.noise[0].powi(2) - 1.0 / a[0]).abs() < 1e-12);
+        assert!(Tally::default().step().is_none());
     }
 }

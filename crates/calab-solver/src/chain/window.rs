@@ -12,8 +12,8 @@ use crate::draws::{Draws, Stage};
 use crate::spikes::{Shape, Spot};
 
 /// Events of no amplitude that are counted with the others. In bursts of spikes too small to be seen
-/// singly the mean amplitude is hardly determined; too large a one makes the transient rise more
-/// slowly, too small a one does little.
+/// singly the mean amplitude is hardly determined: without them it stays where rather few large events
+/// make the transient rise too slowly, with many it falls until the bursts are smeared.
 const UNSEEN: f64 = 2.0;
 /// Least factor by which all events of a window change at once.
 const LEAST_GAIN: f64 = 0.5;

@@ -13,15 +13,13 @@ from .kernel import Array, Kernel
 from .windows import Windows
 from .working import Recording
 
-Report = Callable[[str, int, int], object]
-
 __all__ = ["LEAST_EVENTS", "holds", "sample_windows"]
 
 #: Frames on which the chain runs at most, which bounds its time: on few until the kernel is near,
 #: then on more, which know it better.
 FEW_FRAMES, FRAMES = 1 << 16, 1 << 18
 #: Sweeps of the chain with the kernel moving, at most: so many on `FRAMES`, more on fewer, where
-#: each takes less and says less, up to a bound. Most kernels rest after a quarter of them.
+#: each takes less and says less, up to a bound.
 SWEEPS, MOST_SWEEPS = 240, 480
 #: Sweeps before the kernel moves.
 BURN_IN = 10
@@ -34,6 +32,8 @@ LEAST_EVENTS = 20
 MOST_EXCESS, MOST_AUTOCORRELATION = 1.08, 0.05
 #: Least and largest decay in that of the search; in hardly more than noise the chain wanders.
 LEAST_DECAY, MOST_DECAY = 0.95, 2.5
+
+Report = Callable[[str, int, int], object]
 
 
 def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledKernel:
@@ -56,19 +56,27 @@ def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledK
     if runs[0][0].shape == runs[1][0].shape:
         runs = runs[1:]
     lengths = [_sweeps(traces.size) + BURN_IN for traces, _, _ in runs]
+    searched, total = kernel, sum(lengths)
+    report("sampling", 0, total)
     for run, stretches in enumerate(runs):
-        # A run that rests early counts as done when the next one begins.
-        before = sum(lengths[:run])
-
-        def progress(done: int, of: int, before: int = before) -> None:
-            report("sampling", before + done, sum(lengths))
-
-        progress(0, lengths[run])
+        progress = _after(report, sum(lengths[:run]), total)
         sampled = _sample(windows.recording, stretches, kernel, lengths[run] - BURN_IN, progress)
         kernel = Kernel(sampled.tau_rise, sampled.tau_decay)
-        if not _fits(sampled):
+        if not (_fits(sampled) and 1 / MOST_DECAY < _ratio(sampled, searched) < MOST_DECAY):
+            if run + 1 < len(runs):
+                report("sampling", total, total)
             break
     return sampled
+
+
+def _after(report: Report, before: int, total: int) -> Callable[[int, int], object]:
+    """Report a run that others came before."""
+
+    def progress(done: int, _: int) -> None:
+        if done:
+            report("sampling", before + done, total)
+
+    return progress
 
 
 def _sweeps(n_frames: int) -> int:
@@ -116,7 +124,11 @@ def holds(sampled: SampledKernel, searched: Kernel) -> bool:
     -------
     bool
     """
-    return _fits(sampled) and LEAST_DECAY < sampled.tau_decay / searched.tau_decay < MOST_DECAY
+    return _fits(sampled) and LEAST_DECAY < _ratio(sampled, searched) < MOST_DECAY
+
+
+def _ratio(sampled: SampledKernel, searched: Kernel) -> float:
+    return sampled.tau_decay / searched.tau_decay
 
 
 def _fits(sampled: SampledKernel) -> bool:
