@@ -149,7 +149,7 @@ def test_an_offset_changes_only_the_baseline(small, found):
     for times, expected in pairs:
         np.testing.assert_allclose(times, expected, atol=1 / FS)
     np.testing.assert_allclose(raised.alphas, found.alphas, rtol=0.02)
-    np.testing.assert_allclose(raised.baselines, found.baselines + 64.0, atol=1e-3)
+    np.testing.assert_allclose(raised.baselines, found.baselines + 64.0, atol=0.05)
 
 
 def test_activity_is_the_spike_times_by_nearest_frame(found):
@@ -372,14 +372,14 @@ def test_the_chain_runs_on_few_frames_before_it_runs_on_more(small, monkeypatch,
         return sampled
 
     monkeypatch.setattr(chain, "sample_kernel", sample)
-    monkeypatch.setattr(chain, "FEW_FRAMES", 3000)
+    monkeypatch.setattr(chain, "FEW_FRAMES", 1500)
     monkeypatch.setattr(chain, "FRAMES", 9000)
     run_cadecon(small, FS, progress=lambda *call: reports.append(call))
     done = [(n, total) for phase, n, total in reports if phase == "sampling"]
     assert all(a[0] < b[0] for a, b in pairwise(done))
     assert done[-1] == (done[0][1], done[0][1])
     if excess == 1.0:
-        assert sizes[0] <= 3000 < sizes[1] <= 9000
+        assert sizes[0] <= 1500 < sizes[1] <= 9000
         assert starts[1] == answers[0]
     # Where the model does not hold on few frames, more are not asked.
     assert len(sizes) == (2 if excess == 1.0 else 1)

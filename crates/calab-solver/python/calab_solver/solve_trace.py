@@ -13,24 +13,16 @@ from numpy.typing import ArrayLike, NDArray
 from ._parameters import as_count, as_number
 from ._traces import as_real, as_traces
 from .amplitudes import Kernels, measure_amplitudes
-from .baseline import rolling_baseline
-from .filter import bandpass_filter
-from .foot import find_foot
 from .inference import Spikes, infer_spikes
 from .noise import noise_level
 from .rates import frame_counts, spike_rates
 from .spikes import place_spikes
+from .working import separate
 
 __all__ = ["SolveTraceDetails", "SolveTraceResult", "solve_trace"]
 
 Array = NDArray[np.float64]
 
-#: Width of the window of the baseline's quantile: seconds at least, and decays.
-LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
-#: Decays over which the foot follows what no activity explains.
-PERIOD_DECAYS = 32 * math.pi
-#: Bins per frame while the foot is looked for.
-FOOT_BINS = 2
 #: Most bins of a trace.
 MOST_BINS = 1 << 26
 #: Share of its cost by which a search must win to count as better, not as rounding.
@@ -238,7 +230,7 @@ def solve_trace(
     columns = np.array([rise]), np.array([decay])
     kernels = Kernels(as_number("fs", fs), *columns, grid, segments, n_threads)
     noise = np.atleast_1d(noise_level(cells, kernels.fs, segments=segments))
-    removed, working = _separate(cells, kernels, noise, bool(hp_enabled), bool(lp_enabled))
+    removed, working = separate(cells, kernels, noise, bool(hp_enabled), bool(lp_enabled))
     amplitudes = measure_amplitudes(working, kernels, noise)
     spikes = infer_spikes(
         working,
@@ -302,44 +294,6 @@ def _warm(warm_counts: ArrayLike | None, n_frames: int) -> NDArray[np.int64] | N
     if not (np.isfinite(counts).all() and (counts >= 0).all()):
         raise ValueError("warm_counts: expected finite numbers from 0 on")
     return np.rint(counts).astype(np.int64)
-
-
-def _separate(
-    cells: Array, kernels: Kernels, noise: NDArray[np.float64], high_pass: bool, low_pass: bool
-) -> tuple[Array, Array]:
-    """Return what stands below the activity, and the working trace in which it is looked for."""
-    fs, segments = kernels.fs, kernels.segments
-    rise, decay = float(kernels.tau_rise[0]), float(kernels.tau_decay[0])
-
-    def passed(traces: Array, high: bool, low: bool) -> Array:
-        return bandpass_filter(
-            traces, rise, decay, fs, segments=segments, high_pass=high, low_pass=low
-        )
-
-    removed = cells - passed(cells, True, False) if high_pass else np.zeros_like(cells)
-    window = max(LEAST_WINDOW, WINDOW_DECAYS * decay)
-    removed = removed + rolling_baseline(
-        cells - removed, fs, window / WINDOW_DECAYS, mode="centered", segments=segments
-    )
-    working = cells - removed
-    working = passed(working, False, True) if low_pass else working
-    foot = find_foot(
-        working,
-        fs,
-        noise,
-        kernels.tau_rise,
-        kernels.tau_decay,
-        upsample_factor=min(kernels.upsample_factor, FOOT_BINS),
-        segments=segments,
-        n_threads=kernels.n_threads,
-        window=None if high_pass else max(LEAST_WINDOW, PERIOD_DECAYS * decay),
-    )
-    # Single precision, so that no machine's transform decides where a spike lies.
-    removed = (removed + foot).astype(np.float32).astype(np.float64)
-    working = cells - removed
-    if low_pass:
-        working = passed(working, False, True).astype(np.float32).astype(np.float64)
-    return removed, working
 
 
 def _warm_started(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .drift import Drift
 from .kernel import Array, Kernel
 from .search import Found, cell_kernels
-from .working import Recording, blocks, low_passed, removed_baseline
+from .working import Recording, best_baseline, blocks, low_passed
 
 __all__ = ["Cells", "deconvolve_cells"]
 
@@ -137,10 +137,10 @@ def _baselines(
 ) -> list[Kernel]:
     """Find what stands below the cells, and their kernels."""
     kernels = [found.kernel] * part.size
-    removed = removed_baseline(recording, part, kernels)
+    removed = best_baseline(recording, part, kernels)
     if recording.settings.kernel == "per_cell":
         kernels = cell_kernels(recording, part, found, removed)
-        removed = removed_baseline(recording, part, kernels)
+        removed = best_baseline(recording, part, kernels)
     cells.removed[part] = removed
     cells.tau_rise[part] = [kernel.tau_rise for kernel in kernels]
     cells.tau_decay[part] = [kernel.tau_decay for kernel in kernels]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from calab_solver import bandpass_filter, find_foot, noise_level, rolling_baseline
 from calab_solver.amplitudes import Kernels
+from calab_solver.working import RESTLESS, STILL_FEET, constant_is_better
 from numpy.typing import NDArray
 
 from .kernel import Kernel
@@ -17,6 +18,7 @@ from .settings import CadeconSettings
 __all__ = [
     "MISMATCH",
     "Recording",
+    "best_baseline",
     "blocks",
     "foot",
     "low_passed",
@@ -90,8 +92,45 @@ def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
         yield slice(first, min(first + size, shape[0]))
 
 
+def best_baseline(recording: Recording, cells: NDArray[np.int64], kernels: list[Kernel]) -> Array:
+    """Estimate what stands below some cells, constant where that explains them at less cost.
+
+    Parameters
+    ----------
+    recording : Recording
+        Traces and settings.
+    cells : numpy.ndarray of int
+        Rows of the traces.
+    kernels : list of Kernel
+        One per row.
+
+    Returns
+    -------
+    numpy.ndarray, shape (len(cells), n_frames)
+    """
+    removed = removed_baseline(recording, cells, kernels)
+    rows = np.flatnonzero(removed.std(axis=1) > RESTLESS * recording.noise[cells])
+    if rows.size:
+        own = [kernels[row] for row in rows]
+        still = removed_baseline(recording, cells[rows], own, still=True)
+        better = constant_is_better(
+            recording.traces[cells[rows]].astype(np.float64),
+            recording.kernels(*_columns(own)),
+            recording.noise[cells[rows]],
+            removed[rows],
+            still,
+        )
+        removed[rows[better]] = still[better]
+    return removed
+
+
 def removed_baseline(
-    recording: Recording, cells: NDArray[np.int64], kernels: list[Kernel], *, deep: bool = True
+    recording: Recording,
+    cells: NDArray[np.int64],
+    kernels: list[Kernel],
+    *,
+    deep: bool = True,
+    still: bool = False,
 ) -> Array:
     """Estimate what stands below the activity of some cells.
 
@@ -108,6 +147,8 @@ def removed_baseline(
         One per row.
     deep : bool
         Whether the foot is found; it takes most of the time.
+    still : bool
+        Whether the quantile is that of all frames instead of a window.
 
     Returns
     -------
@@ -118,11 +159,11 @@ def removed_baseline(
     removed = np.zeros_like(traces)
     for kernel in dict.fromkeys(kernels):
         rows = [row for row, own in enumerate(kernels) if own == kernel]
-        decay = window_seconds(kernel) / WINDOW_DECAYS
+        decay = traces.shape[1] / fs if still else window_seconds(kernel) / WINDOW_DECAYS
         removed[rows] = rolling_baseline(
             traces[rows], fs, decay, mode="centered", segments=segments
         )
-    if deep:
+    for _ in range(deep * (STILL_FEET if still else 1)):
         working = low_passed(recording, traces - removed, kernels)
         removed += foot(recording, cells, working, *_columns(kernels))
     # Single precision, so that no machine's transform decides where a spike lies.
