@@ -23,6 +23,9 @@ LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
 PERIOD_DECAYS = 32 * math.pi
 #: Bins per frame while the foot is looked for, and while baselines are compared.
 FOOT_BINS, EVENT_BINS = 2, 4
+#: Share of the cost of the moving baseline below which a constant counts as better: the search for
+#: events leaves costs uncertain by a few per cent.
+BETTER = 0.96
 #: Times that the foot is looked for below a constant: the one constant has to be right.
 STILL_FEET = 2
 #: Standard deviation of a baseline along the trace, in those of the noise, from which on it is
@@ -96,7 +99,7 @@ def constant_is_better(
         ).objective
         for below in (moving, still)
     ]
-    return np.asarray(costs[1] < costs[0])
+    return np.asarray(costs[1] < BETTER * costs[0])
 
 
 def _removed(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .drift import Drift
 from .kernel import Array, Kernel
 from .search import Found, cell_kernels
-from .working import Recording, best_baseline, blocks, low_passed
+from .working import Recording, best_baseline, blocks, low_passed, removed_baseline
 
 __all__ = ["Cells", "deconvolve_cells"]
 
@@ -136,11 +136,13 @@ def _baselines(
     recording: Recording, part: NDArray[np.int64], found: Found, cells: Cells
 ) -> list[Kernel]:
     """Find what stands below the cells, and their kernels."""
+    # Where the model does not hold, what events cost says little of the baseline.
+    estimate = best_baseline if found.is_sampled else removed_baseline
     kernels = [found.kernel] * part.size
-    removed = best_baseline(recording, part, kernels)
+    removed = estimate(recording, part, kernels)
     if recording.settings.kernel == "per_cell":
         kernels = cell_kernels(recording, part, found, removed)
-        removed = best_baseline(recording, part, kernels)
+        removed = estimate(recording, part, kernels)
     cells.removed[part] = removed
     cells.tau_rise[part] = [kernel.tau_rise for kernel in kernels]
     cells.tau_decay[part] = [kernel.tau_decay for kernel in kernels]

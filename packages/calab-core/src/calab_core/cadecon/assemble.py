@@ -185,7 +185,7 @@ def _metadata(
         "upsample_factor": recording.upsample_factor,
         "segments": list(details.segments),
         "history": found.history,
-        "kernel_method": "sampled" if found.kernel != found.searched else "searched",
+        "kernel_method": "sampled" if found.is_sampled else "searched",
         "sampled": _sampled(found.sampled),
         "cell_ids": details.cell_ids.tolist(),
         "excluded": {str(cell): reason for cell, reason in details.excluded.items()},

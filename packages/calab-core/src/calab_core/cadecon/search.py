@@ -60,6 +60,11 @@ class Found:
     subsets: list[Subset] = field(default_factory=list)
     n_events: int = 0
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the kernel is the sampled one, because its model holds."""
+        return self.kernel != self.searched
+
 
 def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Report) -> Found:
     """Find the kernel that explains the subsets by the fewest events.
