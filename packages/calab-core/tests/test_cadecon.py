@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from calab_core import CaDeconResult, CadeconSettings, DeconConfig, quality, run_cadecon
-from calab_core.cadecon import activity, chain, working
+from calab_core.cadecon import activity, chain, search, working
 from calab_solver import sample_kernel, simulate_cells
 from calab_solver.inference import infer_spikes
 
@@ -383,6 +383,21 @@ def test_the_chain_runs_on_few_frames_before_it_runs_on_more(small, monkeypatch,
         assert starts[1] == answers[0]
     # Where the model does not hold on few frames, more are not asked.
     assert len(sizes) == (2 if excess == 1.0 else 1)
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_baselines_are_compared_only_where_the_model_holds(small, monkeypatch, holds):
+    compared = []
+
+    def compare(recording, cells, kernels):
+        compared.extend(cells)
+        return working.best_baseline(recording, cells, kernels)
+
+    monkeypatch.setattr(activity, "best_baseline", compare)
+    monkeypatch.setattr(search, "holds", lambda *_: holds)
+    method = run_cadecon(small, FS).metadata["kernel_method"]
+    assert method == ("sampled" if holds else "searched")
+    assert compared == (list(range(len(small))) if holds else [])
 
 
 def test_what_progress_raises_comes_out(small):
