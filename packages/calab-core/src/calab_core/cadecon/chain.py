@@ -32,6 +32,9 @@ LEAST_EVENTS = 20
 MOST_EXCESS, MOST_AUTOCORRELATION = 1.08, 0.05
 #: Least and largest decay in that of the search; in hardly more than noise the chain wanders.
 LEAST_DECAY, MOST_DECAY = 0.95, 2.5
+#: Frames of a rise that can hardly be told from none: where transients are not of one shape, events
+#: at every bend of a large one leave no rise over.
+LEAST_RISE = 0.1
 
 Report = Callable[[str, int, int], object]
 
@@ -107,7 +110,7 @@ def _sample(
     )
 
 
-def holds(sampled: SampledKernel, searched: Kernel) -> bool:
+def holds(sampled: SampledKernel, searched: Kernel, fs: float) -> bool:
     """Tell whether events of one shape and white noise are all that there is.
 
     Where transients vary, as those of most recorded neurons do, the chain explains what is left of
@@ -119,12 +122,15 @@ def holds(sampled: SampledKernel, searched: Kernel) -> bool:
         What the chain found.
     searched : Kernel
         Where it began: the fewest events need a decay that is rather too short.
+    fs : float
+        Sampling rate in hertz.
 
     Returns
     -------
     bool
     """
-    return _fits(sampled) and LEAST_DECAY < _ratio(sampled, searched) < MOST_DECAY
+    near = LEAST_DECAY < _ratio(sampled, searched) < MOST_DECAY
+    return near and _fits(sampled) and sampled.tau_rise * fs > LEAST_RISE
 
 
 def _ratio(sampled: SampledKernel, searched: Kernel) -> float:

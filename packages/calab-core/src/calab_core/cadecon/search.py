@@ -114,7 +114,7 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     if found.n_events < LEAST_EVENTS:
         return found
     found.sampled = sample_windows(windows, step.kernel, report)
-    if holds(found.sampled, step.kernel):
+    if holds(found.sampled, step.kernel, recording.fs):
         times = np.array([found.sampled.tau_rise, found.sampled.tau_decay])
         found.kernel = Kernel.from_logs(np.log(times))
         windows.follow(found.kernel)
