@@ -61,6 +61,7 @@ def summarize(result: CaDeconResult, judged: Quality) -> dict[str, Any]:
         "tau_decay_s": metadata["tau_decay"],
         "kernel_mode": metadata["kernel_mode"],
         "iterations": metadata["num_iterations"],
+        "kernel_method": metadata["kernel_method"],
         "converged": metadata["converged"],
         "scale_known": int(np.count_nonzero(known)),
         "spikes": float(result.activity[known].sum(dtype=np.float64)),
@@ -91,10 +92,11 @@ def shown(summary: Mapping[str, Any]) -> dict[str, str]:
         For a table.
     """
     s = summary
-    # The history begins with the kernel before the first iteration.
-    iterations = s["iterations"] - 1
+    # The history begins with the kernel before the first iteration, and ends with the sampled one.
+    iterations = s["iterations"] - 1 - (s["kernel_method"] == "sampled")
     rested = "came to rest" if s["converged"] else "did not come to rest"
     search = f"search {rested} ({iterations} iterations)" if iterations > 0 else "not searched for"
+    search += ", then averaged over explanations" if s["kernel_method"] == "sampled" else ""
     whose = "median of the cells" if s["kernel_mode"] == "per_cell" else "shared"
     noise = f", noise {s['noise_dff_median']:.3g} %/sqrt(Hz)" if _is(s["noise_dff_median"]) else ""
     return {
@@ -105,7 +107,8 @@ def shown(summary: Mapping[str, Any]) -> dict[str, str]:
         "scale known": f"{s['scale_known']} of {s['cells']} cells"
         + (f", one spike {s['snr_median']:.3g} times the noise" if s["scale_known"] else "")
         + noise,
-        "activity": f"{s['spikes']:.0f} spikes, median {s['spikes_per_s']:.3g}/s"
+        "activity": f"{s['spikes']:.0f} spikes in cells of known scale, "
+        f"median {s['spikes_per_s']:.3g}/s"
         if s["scale_known"]
         else "in an arbitrary unit",
         "variance explained": f"median {s['pve_median']:.3f}" if _is(s["pve_median"]) else "none",
