@@ -92,8 +92,8 @@ def shown(summary: Mapping[str, Any]) -> dict[str, str]:
         For a table.
     """
     s = summary
-    # The history begins with the kernel before the first iteration, and ends with the sampled one.
-    iterations = s["iterations"] - 1 - (s["kernel_method"] == "sampled")
+    # The history begins with the kernel before the first iteration.
+    iterations = s["iterations"] - 1
     rested = "came to rest" if s["converged"] else "did not come to rest"
     search = f"search {rested} ({iterations} iterations)" if iterations > 0 else "not searched for"
     search += ", then averaged over explanations" if s["kernel_method"] == "sampled" else ""
