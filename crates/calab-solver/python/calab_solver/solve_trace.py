@@ -42,7 +42,8 @@ class SolveTraceDetails:
     reconvolution : numpy.ndarray, shape (n_frames,), float32
         What the spikes make of the trace that was passed in, baseline included.
     removed_baseline : numpy.ndarray, shape (n_frames,), float32
-        What was taken off the trace: with the quantile and the foot also what the high-pass took.
+        What was taken off the trace: the quantile of a window, or of all frames where events then
+        cost less, the foot, and what the high-pass took.
     noise : float
         Standard deviation of the white noise in units of the trace; NaN without recorded frames.
     alpha_sd : float

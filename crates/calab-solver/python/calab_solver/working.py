@@ -13,7 +13,16 @@ from .events import find_events
 from .filter import bandpass_filter
 from .foot import find_foot
 
-__all__ = ["RESTLESS", "STILL_FEET", "constant_is_better", "separate"]
+__all__ = [
+    "FOOT_BINS",
+    "LEAST_WINDOW",
+    "PERIOD_DECAYS",
+    "RESTLESS",
+    "STILL_FEET",
+    "WINDOW_DECAYS",
+    "constant_is_better",
+    "separate",
+]
 
 Array = NDArray[np.float64]
 
@@ -22,7 +31,7 @@ LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
 #: Decays over which the foot follows what no activity explains.
 PERIOD_DECAYS = 32 * math.pi
 #: Bins per frame while the foot is looked for, and while baselines are compared.
-FOOT_BINS, EVENT_BINS = 2, 4
+FOOT_BINS, COMPARED_BINS = 2, 4
 #: Share of the cost of the moving baseline below which a constant counts as better: the search for
 #: events leaves costs uncertain by a few per cent.
 BETTER = 0.96
@@ -76,11 +85,11 @@ def constant_is_better(
     Parameters
     ----------
     cells, moving, still : numpy.ndarray, shape (n_cells, n_frames)
-        Traces and both baselines.
+        Traces and both baselines, in one unit; NaN where nothing was recorded.
     kernels : Kernels
         Time constants of each cell, rate and grid.
     noise : numpy.ndarray, shape (n_cells,)
-        Standard deviation of the white noise.
+        Standard deviation of the white noise, in the same unit.
 
     Returns
     -------
@@ -93,7 +102,7 @@ def constant_is_better(
             noise,
             kernels.tau_rise,
             kernels.tau_decay,
-            upsample_factor=min(kernels.upsample_factor, EVENT_BINS),
+            upsample_factor=min(kernels.upsample_factor, COMPARED_BINS),
             segments=kernels.segments,
             n_threads=kernels.n_threads,
         ).objective
@@ -109,13 +118,10 @@ def _removed(
     fs, segments = kernels.fs, kernels.segments
     decay = float(kernels.tau_decay[0])
     removed = cells - _passed(cells, kernels, high=True) if high_pass else np.zeros_like(cells)
-    window = cells.size / fs if still else max(LEAST_WINDOW, WINDOW_DECAYS * decay)
+    # The window spans `WINDOW_DECAYS` of what is passed, so that this is more than all frames.
+    span = cells.size / fs if still else max(LEAST_WINDOW / WINDOW_DECAYS, decay)
     removed = removed + rolling_baseline(
-        cells - removed,
-        fs,
-        window / (1 if still else WINDOW_DECAYS),
-        mode="centered",
-        segments=segments,
+        cells - removed, fs, span, mode="centered", segments=segments
     )
     for _ in range(STILL_FEET if still else 1):
         working = cells - removed

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from calab_solver import find_foot, score_kernels
 from calab_solver.amplitudes import UNEVIDENT_SD, Amplitudes
+from calab_solver.working import LEAST_WINDOW
 from numpy.typing import NDArray
 
 from .kernel import Array, Kernel
 from .trend import COST, QUICK, corrected, envelope, quantile
-from .working import LEAST_WINDOW, MISMATCH, Recording, blocks, window_seconds
+from .working import MISMATCH, Recording, blocks, window_seconds
 
 __all__ = ["Drift", "find_drift"]
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 from calab_solver import Events, find_events, rolling_baseline
+from calab_solver.working import WINDOW_DECAYS
 from numpy.typing import NDArray
 
 from .kernel import Array, Kernel, sample
-from .working import WINDOW_DECAYS, Recording, window_seconds
+from .working import Recording, window_seconds
 
 __all__ = ["COST", "QUICK", "Trends", "corrected", "envelope", "quantile"]
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from calab_solver import bandpass_filter, find_foot, noise_level, rolling_baseline
 from calab_solver.amplitudes import Kernels
-from calab_solver.working import RESTLESS, STILL_FEET, constant_is_better
+from calab_solver.working import (
+    FOOT_BINS,
+    LEAST_WINDOW,
+    PERIOD_DECAYS,
+    RESTLESS,
+    STILL_FEET,
+    WINDOW_DECAYS,
+    constant_is_better,
+)
 from numpy.typing import NDArray
 
 from .kernel import Kernel
@@ -28,12 +35,6 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-#: Width of the window of the baseline's quantile: seconds at least, and decays.
-LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
-#: Decays of the high-pass edge's period, over which the foot follows what no activity explains.
-PERIOD_DECAYS = 32 * math.pi
-#: Bins per frame while it is looked for.
-FOOT_BINS = 2
 #: Misfit of kernels far from right that is allowed for, as a share of the calcium.
 MISMATCH = 0.15
 #: Samples that are worked on at a time, so that memory is bounded.
@@ -97,12 +98,8 @@ def best_baseline(recording: Recording, cells: NDArray[np.int64], kernels: list[
 
     Parameters
     ----------
-    recording : Recording
-        Traces and settings.
-    cells : numpy.ndarray of int
-        Rows of the traces.
-    kernels : list of Kernel
-        One per row.
+    recording, cells, kernels
+        As for `removed_baseline`.
 
     Returns
     -------
