@@ -168,11 +168,11 @@ def test_convergence_tells_the_sampled_kernel_from_the_search(result: CaDeconRes
     history = [dict(one) for one in result.metadata["history"]]
     history[-1]["method"] = "sampled"
     axes = calab.plot_convergence(result._replace(metadata=result.metadata | {"history": history}))
-    assert axes.get_title(loc="left") == "converged at iteration 6, then sampled"
+    assert axes.get_title(loc="left") == "converged at iteration 6, sampled"
     assert line(axes, "sampled")[:, 0].tolist() == [len(history) - 1] * 2
     short = {"converged": False, "history": history}
     axes = calab.plot_convergence(result._replace(metadata=short))
-    expected = f"not converged ({len(history) - 1} iterations), then sampled"
+    expected = f"not converged ({len(history) - 1} iterations), sampled"
     assert axes.get_title(loc="left") == expected
 
 

@@ -201,13 +201,14 @@ def _metadata(
     }
 
 
-def _sampled(sampled: SampledKernel | None) -> dict[str, float | None] | None:
+def _sampled(sampled: SampledKernel | None) -> dict[str, float | bool | None] | None:
     """List what averaging over explanations gave, and how well its model holds."""
     if sampled is None:
         return None
     names = ("tau_rise", "tau_decay", "excess", "autocorrelation")
     numbers = _plain(np.array([getattr(sampled, name) for name in names]))
-    return dict(zip(names, numbers, strict=True)) | {"n_events": sampled.n_events}
+    rest = {"n_events": sampled.n_events, "sweeps": len(sampled.history), "rested": sampled.rested}
+    return dict(zip(names, numbers, strict=True)) | rest
 
 
 def _at_rate(free: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:

@@ -24,6 +24,8 @@ FALLBACK = Kernel(0.1, 0.6)
 SHRINKAGE_EVENTS = 20.0
 #: Iterations at least, in each of which the foot of the traces follows the kernel.
 SETTLING = 5
+#: Iterations after which averaging over explanations begins, which needs no better start.
+EARLY = 3
 #: Steps of the search for a cell's own kernel.
 CELL_STEPS = 4
 
@@ -39,13 +41,16 @@ class Found:
     kernel : Kernel
         Its time constants.
     searched : Kernel
-        Those at which the search for the fewest events ended.
+        Those at which the search for the fewest events ended, or was left for the sampled ones.
     sampled : calab_solver.SampledKernel, optional
         What averaging over explanations gave; None with few events.
+    is_sampled : bool
+        Whether the kernel is the sampled one, because its model holds.
     history : list of dict
         One entry per iteration.
     converged_at : int or None
-        First of the iterations in which the kernel rested.
+        First of the iterations in which the kernel rested; that of the sampled one if it is taken
+        and rested.
     subsets : list of Subset
         Where it was looked for.
     n_events : int
@@ -55,19 +60,15 @@ class Found:
     kernel: Kernel
     searched: Kernel = FALLBACK
     sampled: SampledKernel | None = None
+    is_sampled: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
     converged_at: int | None = None
     subsets: list[Subset] = field(default_factory=list)
     n_events: int = 0
 
-    @property
-    def is_sampled(self) -> bool:
-        """Whether the kernel is the sampled one, because its model holds."""
-        return self.kernel != self.searched
-
 
 def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Report) -> Found:
-    """Find the kernel that explains the subsets by the fewest events.
+    """Find the kernel that averages over explanations, or explains the subsets by fewest events.
 
     Parameters
     ----------
@@ -84,56 +85,83 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     """
     settings = recording.settings
     subsets = place_subsets(usable.size, recording.traces.shape[1], settings)
-    windows = gather(recording, usable, subsets)
-    windows.settle(FALLBACK, deep=False)
-    report("kernel", 0, settings.max_iterations)
-    step = grid_search(windows.total, windows.forgiving)
-    found = Found(step.kernel, subsets=subsets)
-    pve, found.n_events = windows.pve(step.kernel)
-    found.history.append(_entry(0, step.kernel, None, pve))
+    search = _Search(gather(recording, usable, subsets), Found(FALLBACK, subsets=subsets), report)
+    found = search.found
+    search.begin()
     if found.n_events == 0:
-        found.kernel = FALLBACK
         return found
-    resting = 0
-    for iteration in range(1, settings.max_iterations + 1):
-        if iteration == 1:
-            windows.settle(step.kernel, deep=True)
-        else:
-            windows.follow(step.kernel)
-        before = step.kernel
-        step = refine(step, windows.total)
-        moved = change(step.kernel, before)
-        pve, found.n_events = windows.pve(step.kernel)
-        found.history.append(_entry(iteration, step.kernel, moved, pve))
-        report("kernel", iteration, settings.max_iterations)
-        resting = resting + 1 if moved < settings.convergence_tol and iteration > SETTLING else 0
-        if resting >= settings.patience:
-            found.converged_at = iteration - settings.patience + 1
-            break
-    found.kernel = found.searched = step.kernel
-    if found.n_events < LEAST_EVENTS:
-        return found
-    found.sampled = sample_windows(windows, step.kernel, report)
-    if holds(found.sampled, step.kernel, recording.fs):
-        times = np.array([found.sampled.tau_rise, found.sampled.tau_decay])
-        found.kernel = Kernel.from_logs(np.log(times))
-        windows.follow(found.kernel)
-        pve, found.n_events = windows.pve(found.kernel)
-        moved = change(found.kernel, found.searched)
-        entry = _entry(len(found.history), found.kernel, moved, pve)
-        found.history.append(entry | {"method": "sampled"})
+    # The kernels of cells are corrected by what the search misses, so it has to end.
+    per_cell = settings.kernel == "per_cell"
+    search.go_on(settings.max_iterations if per_cell else EARLY)
+    if found.n_events >= LEAST_EVENTS:
+        search.average()
+    if not found.is_sampled:
+        search.go_on(settings.max_iterations)
     return found
 
 
-def _entry(iteration: int, kernel: Kernel, moved: float | None, pve: float) -> dict[str, Any]:
-    return {
-        "iteration": iteration,
-        "tau_rise": kernel.tau_rise,
-        "tau_decay": kernel.tau_decay,
-        "kernel_change": moved,
-        "pve": pve,
-        "method": "searched",
-    }
+class _Search:
+    """The search over the windows, and what it found so far."""
+
+    def __init__(self, windows: Windows, found: Found, report: Report) -> None:
+        self.windows, self.found, self.report = windows, found, report
+        self.settings = windows.recording.settings
+        self.step = Step(found.kernel)
+        self.iteration = self.resting = 0
+
+    def begin(self) -> None:
+        """Take the best kernel of the grid."""
+        self.windows.settle(FALLBACK, deep=False)
+        self.report("kernel", 0, self.settings.max_iterations)
+        self.step = grid_search(self.windows.total, self.windows.forgiving)
+        self._found(self.step.kernel, None, "searched")
+        if self.found.n_events:
+            self.found.kernel = self.found.searched = self.step.kernel
+
+    def go_on(self, end: int) -> None:
+        """Refine the kernel until it rests, or up to an iteration."""
+        total = self.settings.max_iterations
+        while self.iteration < min(end, total) and self.found.converged_at is None:
+            self.iteration += 1
+            before = self.step.kernel
+            if self.iteration == 1:
+                self.windows.settle(before, deep=True)
+            else:
+                self.windows.follow(before)
+            self.step = refine(self.step, self.windows.total)
+            self.found.kernel = self.found.searched = self.step.kernel
+            moved = change(self.step.kernel, before)
+            self._found(self.step.kernel, moved, "searched")
+            self.report("kernel", self.iteration, total)
+            rests = moved < self.settings.convergence_tol and self.iteration > SETTLING
+            self.resting = self.resting + 1 if rests else 0
+            if self.resting >= self.settings.patience:
+                self.found.converged_at = self.iteration - self.settings.patience + 1
+
+    def average(self) -> None:
+        """Average over explanations from here on, and take the result where its model holds."""
+        found, windows = self.found, self.windows
+        sampled = found.sampled = sample_windows(windows, found.searched, self.report)
+        if not holds(sampled, found.searched, windows.recording.fs):
+            return
+        found.is_sampled = True
+        found.kernel = Kernel.from_logs(np.log([sampled.tau_rise, sampled.tau_decay]))
+        found.converged_at = len(found.history) if sampled.rested else None
+        windows.follow(found.kernel)
+        self._found(found.kernel, change(found.kernel, found.searched), "sampled")
+
+    def _found(self, kernel: Kernel, moved: float | None, method: str) -> None:
+        """Note a kernel in the history, and how many events it makes."""
+        pve, self.found.n_events = self.windows.pve(kernel)
+        entry = {
+            "iteration": len(self.found.history),
+            "tau_rise": kernel.tau_rise,
+            "tau_decay": kernel.tau_decay,
+            "kernel_change": moved,
+            "pve": pve,
+            "method": method,
+        }
+        self.found.history.append(entry)
 
 
 def cell_kernels(

@@ -28,7 +28,8 @@ class CadeconSettings(BaseModel):
     hp_filter_enabled, lp_filter_enabled : bool
         Whether traces are high-passed and low-passed at the edges of `bandpass_filter`.
     max_iterations : int
-        Most iterations of the search for the kernel.
+        Most iterations of the search for the kernel. Averaging over explanations, which goes on
+        from it where its model holds, comes to rest by a rule of its own.
     convergence_tol : float
         The kernel rests where the root mean square of its change, of peak 1, is below this.
     patience : int

@@ -95,8 +95,10 @@ def shown(summary: Mapping[str, Any]) -> dict[str, str]:
     # The history begins with the kernel before the first iteration.
     iterations = s["iterations"] - 1
     rested = "came to rest" if s["converged"] else "did not come to rest"
-    search = f"search {rested} ({iterations} iterations)" if iterations > 0 else "not searched for"
-    search += ", then averaged over explanations" if s["kernel_method"] == "sampled" else ""
+    if s["kernel_method"] == "sampled":
+        search = f"averaged over explanations after {iterations} iterations, {rested}"
+    else:
+        search = f"search {rested} ({iterations} iterations)" if iterations else "not searched for"
     whose = "median of the cells" if s["kernel_mode"] == "per_cell" else "shared"
     noise = f", noise {s['noise_dff_median']:.3g} %/sqrt(Hz)" if _is(s["noise_dff_median"]) else ""
     return {
@@ -143,6 +145,10 @@ def warn(summary: Mapping[str, Any]) -> None:
         complain("warning: no cell holds anything to deconvolve")
     elif not summary["scale_known"]:
         complain("warning: one spike's amplitude is known for no cell: counts mean little")
+    elif not summary["converged"] and summary["kernel_method"] == "sampled":
+        complain(
+            "warning: the kernel averaged over explanations did not come to rest: see --report"
+        )
     elif not summary["converged"]:
         complain("warning: the search for the kernel did not come to rest: see --max-iterations")
 

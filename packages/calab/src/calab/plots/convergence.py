@@ -141,7 +141,7 @@ def _is_sampled(history: list[dict[str, Any]]) -> bool:
 
 
 def _title(metadata: dict[str, Any], history: list[dict[str, Any]]) -> str:
-    then = ", then sampled" if _is_sampled(history) else ""
+    then = ", sampled" if _is_sampled(history) else ""
     if metadata.get("converged"):
         at = metadata.get("converged_at_iteration")
         return ("converged" if at is None else f"converged at iteration {at}") + then
