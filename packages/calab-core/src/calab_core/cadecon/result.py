@@ -125,9 +125,9 @@ class CaDeconResult(_Fields):
         ``h_free``, ...), and ``settings``, ``versions``, ``history`` (``iteration``,
         ``tau_rise``, ``tau_decay``, ``kernel_change``, ``pve`` and ``method`` of each iteration),
         ``kernel_method`` (``"searched"`` or ``"sampled"``) and ``sampled`` (what averaging over
-        explanations gave, and whether it ``rested``; None with few events), ``cell_ids``, ``excluded``, ``noise``,
-        ``alphas``, ``alpha_sd``, ``scale_known``,
-        ``cells_converged``, ``thresholds``, ``units``, ``kernel_mode`` and ``drift``.
+        explanations gave, and whether it ``rested``; None with few events), ``cell_ids``,
+        ``excluded``, ``noise``, ``alphas``, ``alpha_sd``, ``scale_known``, ``cells_converged``,
+        ``thresholds``, ``units``, ``kernel_mode`` and ``drift``.
     details : CaDeconDetails
         What else is known. Results of `run_cadecon` always have it; one that was made without it
         has no such attribute.
