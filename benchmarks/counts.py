@@ -93,7 +93,8 @@ def measure(args: argparse.Namespace) -> list[Row]:
     rows: list[Row] = []
     for preset in args.presets:
         for spikes in get_args(SpikeModel):
-            for noise, (snr, drift) in NOISES.items():
+            for noise in args.noises:
+                snr, drift = NOISES[noise]
                 for seed in range(1, args.seeds + 1):
                     size = {"cells": args.cells, "frames": args.frames, "seed": seed}
                     recording = record(preset, spikes, snr, **size, drift=drift)
@@ -104,15 +105,17 @@ def measure(args: argparse.Namespace) -> list[Row]:
                         "spike_snr": recording.spike_snr,
                         "seed": seed,
                     }
-                    mine = judge(recording, args.solve_cells)
+                    mine = judge(recording, args.solve_cells, args.pipeline)
                     rows += [about | row for row in mine]
                     print(*(f"{k} {_short(v)}" for k, v in rows[-len(mine)].items()), flush=True)
     return rows
 
 
-def judge(recording: Recording, solve_cells: int) -> list[dict[str, Any]]:
-    """Run the pipeline and, at every upsampling factor, so many single traces."""
-    rows: list[dict[str, Any]] = [{"method": "run_cadecon"} | pipeline(recording)]
+def judge(recording: Recording, solve_cells: int, whole: bool) -> list[dict[str, Any]]:
+    """Run the pipeline, if asked, and so many single traces at every upsampling factor."""
+    rows: list[dict[str, Any]] = []
+    if whole:
+        rows.append({"method": "run_cadecon"} | pipeline(recording))
     for factor in UPSAMPLING if solve_cells else ():
         found = single_traces(recording, factor, solve_cells)
         rows.append({"method": f"solve_trace x {factor}"} | found)
@@ -166,6 +169,8 @@ def main() -> None:
         "--solve-cells", type=int, default=20, help="cells for solve_trace; 0 for none"
     )
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
+    parser.add_argument("--noises", nargs="+", choices=list(NOISES), default=list(NOISES))
+    parser.add_argument("--no-pipeline", dest="pipeline", action="store_false")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     args = parser.parse_args()
