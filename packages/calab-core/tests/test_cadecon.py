@@ -251,6 +251,25 @@ def test_averaging_over_explanations_corrects_the_kernel(found, small):
     assert metadata["converged_at_iteration"] == len(metadata["history"]) - 1
 
 
+def test_what_is_refused_beside_a_short_search_is_looked_at_again():
+    """After three iterations the decay is 12 % too long, and the right one counts as too short."""
+    traces, true = simulated(6, 3000, seed=3, rate=0.5, tau_rise=0.1, tau_decay=0.6)
+    result = run_cadecon(traces, FS)
+    assert result.metadata["kernel_method"] == "sampled"
+    assert result.metadata["tau_decay"] == pytest.approx(0.6, rel=0.05)
+    np.testing.assert_allclose(result.activity.sum(axis=1), true, atol=2)
+
+
+def test_events_beside_their_bins_are_no_misfit():
+    """With little noise they would be, so the bins become finer."""
+    traces, true = simulated(6, 3000, seed=1, rate=0.5, tau_rise=0.1, tau_decay=0.6)
+    noise = np.random.default_rng(1).standard_normal(traces.shape) / SNR
+    result = run_cadecon(traces - noise + 0.16 * noise, FS)
+    assert result.metadata["kernel_method"] == "sampled"
+    assert result.metadata["tau_decay"] == pytest.approx(0.6, rel=0.02)
+    np.testing.assert_array_equal(result.activity.sum(axis=1), true)
+
+
 def test_a_kernel_per_cell_needs_the_end_of_the_search(small):
     metadata = run_cadecon(small, FS, kernel="per_cell").metadata
     assert metadata["kernel_method"] == metadata["history"][-1]["method"] == "sampled"
@@ -407,7 +426,7 @@ def test_baselines_are_compared_only_where_the_model_holds(small, monkeypatch, h
         return working.best_baseline(recording, cells, kernels)
 
     monkeypatch.setattr(activity, "best_baseline", compare)
-    monkeypatch.setattr(search, "holds", lambda *_: holds)
+    monkeypatch.setattr(search, "holds", lambda *_, **__: holds)
     method = run_cadecon(small, FS).metadata["kernel_method"]
     assert method == ("sampled" if holds else "searched")
     assert compared == (list(range(len(small))) if holds else [])

@@ -102,9 +102,7 @@ def grid_search(score: Score, forgiving: Score) -> Step:
     -------
     Step
     """
-    rises, decays = np.meshgrid(SEED_RISES, SEED_DECAYS, indexing="ij")
-    fits = decays >= 1.3 * rises
-    kernels = np.log(np.stack([rises[fits], decays[fits]], axis=1))
+    fits, kernels = _grid()
     objectives = score(kernels)
     grid = np.full(fits.shape, np.inf)
     grid[fits] = objectives
@@ -113,6 +111,29 @@ def grid_search(score: Score, forgiving: Score) -> Step:
     if lowest.size > 1:
         best = int(lowest[np.argmin(forgiving(kernels[lowest]))])
     return Step(Kernel.from_logs(kernels[best]), FIRST_STEP, float(objectives[best]))
+
+
+def most_forgiven(forgiving: Score) -> Kernel:
+    """Return the kernel of the grid that is best where the model's own error is allowed for.
+
+    Parameters
+    ----------
+    forgiving : callable
+        Objectives of kernels, as for `grid_search`.
+
+    Returns
+    -------
+    Kernel
+    """
+    _, kernels = _grid()
+    return Kernel.from_logs(kernels[np.argmin(forgiving(kernels))])
+
+
+def _grid() -> tuple[NDArray[np.bool_], Array]:
+    """Which pairs of seeds are kernels, and these in logarithms."""
+    rises, decays = np.meshgrid(SEED_RISES, SEED_DECAYS, indexing="ij")
+    fits = decays >= 1.3 * rises
+    return fits, np.log(np.stack([rises[fits], decays[fits]], axis=1))
 
 
 def _lowest(grid: Array) -> NDArray[np.bool_]:

@@ -80,7 +80,8 @@ def run_cadecon(
         Threads; by default as many as the process may use. The result does not depend on it.
     progress : callable, optional
         Called in this thread with a phase (``"drift"``, ``"kernel"``, ``"sampling"``,
-        ``"amplitudes"`` or ``"spikes"``), and how much of it is done and in total.
+        ``"amplitudes"`` or ``"spikes"``), and how much of it is done and in total. Where averaging
+        is refused, ``"kernel"`` goes on after ``"sampling"``, which may also come twice.
 
     Returns
     -------

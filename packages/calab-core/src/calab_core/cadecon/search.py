@@ -10,8 +10,8 @@ import numpy as np
 from calab_solver import SampledKernel
 from numpy.typing import NDArray
 
-from .chain import LEAST_EVENTS, holds, sample_windows
-from .kernel import Array, Kernel, Score, Step, change, grid_search, refine
+from .chain import LEAST_EVENTS, holds, is_lost, sample_windows
+from .kernel import Array, Kernel, Score, Step, change, grid_search, most_forgiven, refine
 from .subsets import Subset, place_subsets
 from .windows import Windows, gather
 from .working import Recording
@@ -24,7 +24,7 @@ FALLBACK = Kernel(0.1, 0.6)
 SHRINKAGE_EVENTS = 20.0
 #: Iterations at least, in each of which the foot of the traces follows the kernel.
 SETTLING = 5
-#: Iterations after which averaging over explanations begins, which needs no better start.
+#: Iterations after which averaging over explanations begins: a better start would not help it.
 EARLY = 3
 #: Steps of the search for a cell's own kernel.
 CELL_STEPS = 4
@@ -94,9 +94,14 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     per_cell = settings.kernel == "per_cell"
     search.go_on(settings.max_iterations if per_cell else EARLY)
     if found.n_events >= LEAST_EVENTS:
-        search.average()
+        found.sampled = sample_windows(search.windows, found.searched, report)
+        search.take_sampled(found.searched)
+        if is_lost(found.sampled, found.searched):
+            search.sample_again()
     if not found.is_sampled:
         search.go_on(settings.max_iterations)
+        # Against the end of the search it may hold what did not against its beginning.
+        search.take_sampled(found.searched)
     return found
 
 
@@ -114,7 +119,7 @@ class _Search:
         self.windows.settle(FALLBACK, deep=False)
         self.report("kernel", 0, self.settings.max_iterations)
         self.step = grid_search(self.windows.total, self.windows.forgiving)
-        self._found(self.step.kernel, None, "searched")
+        self._note(self.step.kernel, None, "searched")
         if self.found.n_events:
             self.found.kernel = self.found.searched = self.step.kernel
 
@@ -131,26 +136,42 @@ class _Search:
             self.step = refine(self.step, self.windows.total)
             self.found.kernel = self.found.searched = self.step.kernel
             moved = change(self.step.kernel, before)
-            self._found(self.step.kernel, moved, "searched")
+            self._note(self.step.kernel, moved, "searched")
             self.report("kernel", self.iteration, total)
             rests = moved < self.settings.convergence_tol and self.iteration > SETTLING
             self.resting = self.resting + 1 if rests else 0
             if self.resting >= self.settings.patience:
                 self.found.converged_at = self.iteration - self.settings.patience + 1
 
-    def average(self) -> None:
-        """Average over explanations from here on, and take the result where its model holds."""
+    def sample_again(self) -> None:
+        """Begin averaging elsewhere, and go back where that is refused too.
+
+        Where bursts are large, the fewest events may need a kernel so short that the average runs
+        away from it. The score that forgives knows better, above a foot that it chose itself.
+        """
+        windows = self.windows
+        for _ in range(2):
+            start = most_forgiven(windows.forgiving)
+            windows.settle(start, deep=True)
+        before, self.found.sampled = self.found.sampled, sample_windows(windows, start, self.report)
+        self.take_sampled(start, searched=False)
+        if not self.found.is_sampled:
+            self.found.sampled = before
+            windows.settle(self.step.kernel, deep=True)
+
+    def take_sampled(self, start: Kernel, *, searched: bool = True) -> None:
+        """Take the average over explanations from a start, if there is one and its model holds."""
         found, windows = self.found, self.windows
-        sampled = found.sampled = sample_windows(windows, found.searched, self.report)
-        if not holds(sampled, found.searched, windows.recording.fs):
+        sampled = found.sampled
+        if sampled is None or not holds(sampled, start, windows.recording, searched=searched):
             return
         found.is_sampled = True
         found.kernel = Kernel.from_logs(np.log([sampled.tau_rise, sampled.tau_decay]))
         found.converged_at = len(found.history) if sampled.rested else None
         windows.follow(found.kernel)
-        self._found(found.kernel, change(found.kernel, found.searched), "sampled")
+        self._note(found.kernel, change(found.kernel, found.searched), "sampled")
 
-    def _found(self, kernel: Kernel, moved: float | None, method: str) -> None:
+    def _note(self, kernel: Kernel, moved: float | None, method: str) -> None:
         """Note a kernel in the history, and how many events it makes."""
         pve, self.found.n_events = self.windows.pve(kernel)
         entry = {

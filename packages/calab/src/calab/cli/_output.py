@@ -170,9 +170,9 @@ def phase_bars(labels: Mapping[str, str], *, quiet: bool) -> Iterator[PhaseProgr
 
         def report(phase: str, done: int, total: int) -> None:
             if phase not in tasks:
-                # The search for the kernel may end before the most iterations that it may take.
+                # A search may end before the most iterations that it may take, or go on later.
                 for earlier in tasks.values():
-                    bars.update(earlier, completed=bars.tasks[earlier].total)
+                    bars.update(earlier, total=bars.tasks[earlier].completed)
                 tasks[phase] = bars.add_task(labels.get(phase, phase), total=total)
             bars.update(tasks[phase], completed=done, total=total)
 

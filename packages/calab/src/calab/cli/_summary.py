@@ -92,20 +92,13 @@ def shown(summary: Mapping[str, Any]) -> dict[str, str]:
         For a table.
     """
     s = summary
-    # The history begins with the kernel before the first iteration.
-    iterations = s["iterations"] - 1
-    rested = "came to rest" if s["converged"] else "did not come to rest"
-    if s["kernel_method"] == "sampled":
-        search = f"averaged over explanations after {iterations} iterations, {rested}"
-    else:
-        search = f"search {rested} ({iterations} iterations)" if iterations else "not searched for"
     whose = "median of the cells" if s["kernel_mode"] == "per_cell" else "shared"
     noise = f", noise {s['noise_dff_median']:.3g} %/sqrt(Hz)" if _is(s["noise_dff_median"]) else ""
     return {
         "recording": f"{s['cells']} cells x {s['frames']} frames at {s['fs_hz']:g} Hz, "
         f"{s['missing_share']:.1%} missing",
         "kernel": f"tau_rise {s['tau_rise_s']:.3g} s, tau_decay {s['tau_decay_s']:.3g} s, {whose}; "
-        + search,
+        + _searched(s),
         "scale known": f"{s['scale_known']} of {s['cells']} cells"
         + (f", one spike {s['snr_median']:.3g} times the noise" if s["scale_known"] else "")
         + noise,
@@ -118,6 +111,18 @@ def shown(summary: Mapping[str, Any]) -> dict[str, str]:
         "flags": ", ".join(f"{name} {count}" for name, count in s["flags"].items()) or "none",
         "time": f"{s['seconds']:.3f} s",
     }
+
+
+def _searched(summary: Mapping[str, Any]) -> str:
+    """Say how the kernel was found."""
+    # The history begins with the kernel before the first iteration.
+    iterations = summary["iterations"] - 1
+    if iterations < 1:
+        return "assumed, for there was nothing to find it in"
+    rested = "came to rest" if summary["converged"] else "did not come to rest"
+    if summary["kernel_method"] == "sampled":
+        return f"averaged over explanations after {iterations} iterations, {rested}"
+    return f"search {rested} ({iterations} iterations)"
 
 
 def _reasons(excluded: Mapping[str, str]) -> str:
