@@ -2,7 +2,7 @@
 
 Run as ``python benchmarks/limits.py --data FILE``. Each neuron is a recording of its own, with a
 kernel of its own. Then spikes are placed anew, with one thing after the other taken from the true
-spike times instead: what is still wrong with all of them is neither of these. Last, the neuron is
+spike times instead: what is still wrong with all of them is none of these. Last, the neuron is
 simulated: its true spikes under its true kernel in white noise of its size, with and without the
 exponent that says how its calcium departs from a sum.
 """
@@ -96,7 +96,7 @@ class Judge:
         self.scores[name] = detect(inferred, self.spikes.times)
 
     def placed(self, name: str, trace: Array, kernel: Kernel) -> float:
-        """Place spikes of the true amplitude in a trace without baseline; return the amplitude."""
+        """Place spikes in a trace without baseline, from the true amplitude on; return that."""
         times = (kernel.tau_rise, kernel.tau_decay, self.population.fs)
         starts = self.population.starts
         working = bandpass_filter(trace[None], *times, segments=starts, high_pass=False)

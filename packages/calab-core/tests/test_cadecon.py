@@ -540,3 +540,10 @@ def test_bad_input_is_named(changes, error, message):
     given = {"traces": np.zeros((2, 500)), "fs": FS} | changes
     with pytest.raises(error, match=message):
         run_cadecon(**given)
+
+
+def test_the_exported_numbers_make_the_kernel(found):
+    numbers = found.metadata
+    t = np.arange(found.kernel_slow.size) / FS
+    difference = np.exp(-t / numbers["tau_decay"]) - np.exp(-t / numbers["tau_rise"])
+    np.testing.assert_allclose(numbers["beta"] * difference, found.kernel_slow, atol=1e-6)

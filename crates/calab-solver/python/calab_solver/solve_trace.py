@@ -294,6 +294,8 @@ def _warm(warm_counts: ArrayLike | None, n_frames: int) -> NDArray[np.int64] | N
         return None
     if not (np.isfinite(counts).all() and (counts >= 0).all()):
         raise ValueError("warm_counts: expected finite numbers from 0 on")
+    if counts.sum() > MOST_BINS:
+        raise ValueError(f"warm_counts: expected at most 2**26 spikes, got {counts.sum():g}")
     return np.rint(counts).astype(np.int64)
 
 

@@ -86,7 +86,8 @@ class Quality:
         Returns
         -------
         dict of str to list
-            One entry per cell under each attribute's name, fit for JSON: None stands for NaN.
+            One entry per cell under each attribute's name (``cell_id`` for the ids), fit for JSON:
+            None stands for NaN.
         """
         columns = {"cell_id": _plain(self.cell_ids), "flags": [list(f) for f in self.flags]}
         figures = list(self.__dataclass_fields__)[2:]

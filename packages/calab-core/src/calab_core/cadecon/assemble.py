@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .._residual import explained
 from .activity import Cells
-from .kernel import Kernel, sample
+from .kernel import Kernel, peak_height, sample
 from .result import CaDeconDetails, CaDeconResult
 from .search import Found
 from .subsets import Subset
@@ -170,7 +170,8 @@ def _metadata(
         "schema_version": SCHEMA_VERSION,
         "tau_rise": kernel.tau_rise,
         "tau_decay": kernel.tau_decay,
-        "beta": 1.0,
+        # So that beta * (exp(-t / tau_decay) - exp(-t / tau_rise)) is `kernel_slow`, of peak 1.
+        "beta": 1 / peak_height(kernel),
         "tau_rise_fast": 0.0,
         "tau_decay_fast": 0.0,
         "beta_fast": 0.0,

@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Kernel", "Step", "change", "grid_search", "refine", "sample"]
+__all__ = [
+    "Kernel",
+    "Step",
+    "change",
+    "grid_search",
+    "most_forgiven",
+    "peak_height",
+    "refine",
+    "sample",
+]
 
 Array = NDArray[np.float64]
 #: Scores kernels: log rise and log decay, shape (n_kernels, 2), to objectives (n_kernels,).
@@ -70,10 +79,15 @@ class Step:
 def sample(kernel: Kernel, times: Array) -> Array:
     """Return the kernel, of peak 1, at some times in seconds; 0 before 0."""
     rise, decay = kernel.tau_rise, kernel.tau_decay
-    peak_time = rise * decay / (decay - rise) * math.log(decay / rise)
-    peak = math.exp(-peak_time / decay) - math.exp(-peak_time / rise)
     late = np.maximum(times, 0)
-    return np.asarray((np.exp(-late / decay) - np.exp(-late / rise)) / peak)
+    return np.asarray((np.exp(-late / decay) - np.exp(-late / rise)) / peak_height(kernel))
+
+
+def peak_height(kernel: Kernel) -> float:
+    """Return the peak of the difference of the two exponentials."""
+    rise, decay = kernel.tau_rise, kernel.tau_decay
+    peak_time = rise * decay / (decay - rise) * math.log(decay / rise)
+    return math.exp(-peak_time / decay) - math.exp(-peak_time / rise)
 
 
 def change(new: Kernel, old: Kernel) -> float:

@@ -52,7 +52,7 @@ class CaDeconDetails:
     units : numpy.ndarray, shape (n_cells,), of str
         ``"spikes"`` where the scale is known, else ``"arbitrary"``.
     subset_kernels : tuple of numpy.ndarray, each of shape (n_lags,)
-        Free-form kernel of each subset in the last iteration, divided by its peak.
+        Free-form kernel of each subset under the final spikes, divided by its peak.
     kernel_fs : float
         Samples per second of `subset_kernels`.
     drift : dict of int to str

@@ -26,7 +26,8 @@ class CadeconSettings(BaseModel):
         Rate in hertz of the grid on which spikes are placed; the nearest multiple of the sampling
         rate is taken, at least the sampling rate itself.
     hp_filter_enabled, lp_filter_enabled : bool
-        Whether traces are high-passed and low-passed at the edges of `bandpass_filter`.
+        Whether what is slower than the lower edge of `bandpass_filter` is taken from the residual,
+        and what is faster than its upper edge from the traces.
     max_iterations : int
         Most iterations of the search for the kernel. Averaging over explanations, which goes on
         from it where its model holds, comes to rest by a rule of its own.

@@ -119,6 +119,7 @@ def _making(result: CaDeconResult) -> str:
     used = result.metadata.get("versions") or versions()
     kept = {"settings", "versions", "history", "cell_ids", "excluded", "noise", "alphas"}
     kept |= {"alpha_sd", "scale_known", "cells_converged", "units", "baselines", "pves", "h_free"}
+    kept |= {"thresholds", "drift", "segments"}
     rest = {name: value for name, value in result.metadata.items() if name not in kept}
     blocks = (("Settings", settings), ("Versions", used), ("Outcome", rest))
     return "".join(
