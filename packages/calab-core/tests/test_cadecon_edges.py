@@ -163,6 +163,14 @@ def test_strong_drift_of_silent_cells_is_no_activity(name):
     assert all("drift" in flags for flags in judged.flags)
 
 
+def test_the_scale_of_clipped_cells_is_not_claimed(small, usual):
+    ceiling = np.quantile(small, 0.99, axis=1, keepdims=True)
+    result, judged = answer(np.minimum(small, ceiling))
+    assert usual.details.scale_known.any()
+    assert not result.details.scale_known.any()
+    assert all("saturated" in flags for flags in judged.flags)
+
+
 @pytest.mark.parametrize(("name", "least"), [("ramp", 0.95), ("bleaching", 0.95), ("sine", 0.9)])
 def test_what_is_above_a_drift_is_the_calcium(small, usual, name, least):
     result, _ = answer(small + drifting(name, 10.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,22 @@ class Amplitudes:
         with np.errstate(invalid="ignore", divide="ignore"):
             large = self.log_alpha >= np.log(KNOWN_NULLS * self.null_level)
         return (self.n_events >= KNOWN_EVENTS) & large & self.evident
+
+    def doubted(self, cells: NDArray[np.bool_]) -> Amplitudes:
+        """Withdraw that amplitudes are evident.
+
+        Parameters
+        ----------
+        cells : numpy.ndarray of bool, shape (n_cells,)
+            Which of them, whatever else may have made their events.
+
+        Returns
+        -------
+        Amplitudes
+        """
+        doubted = cells & self.evident
+        log_sd = np.where(doubted, np.hypot(self.log_sd, UNEVIDENT_SD), self.log_sd)
+        return replace(self, evident=self.evident & ~doubted, log_sd=log_sd)
 
 
 def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitudes:

@@ -10,7 +10,7 @@ from calab_solver._parameters import as_choice
 from calab_solver._traces import as_batch
 from numpy.typing import ArrayLike, NDArray
 
-from ._residual import autocorrelation, explained, joined, longest_run
+from ._residual import CLIPPED_RUN, autocorrelation, explained, joined, longest_run
 
 if TYPE_CHECKING:
     from .cadecon.result import CaDeconResult
@@ -23,7 +23,6 @@ _LOW_PEAK_SNR = 5.0
 _CORRELATED = 0.25
 _HIGH_RATE = 2.0
 _MOSTLY = 0.5
-_CLIPPED_RUN = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +258,7 @@ def _flags(result: CaDeconResult, cell: int, one: dict[str, float]) -> tuple[str
         "excluded": excluded,
         "constant": one["constant"],
         "mostly missing": one["missing"] > _MOSTLY,
-        "saturated": one["clipped"] >= _CLIPPED_RUN and not one["constant"],
+        "saturated": one["clipped"] >= CLIPPED_RUN and not one["constant"],
         "no events": none and not excluded,
         "scale unknown": not known and not excluded,
         "low SNR": low,

@@ -10,6 +10,7 @@ from calab_solver.amplitudes import KNOWN_EVENTS, Amplitudes, measure_amplitudes
 from calab_solver.inference import infer_spikes
 from numpy.typing import NDArray
 
+from .._residual import is_clipped
 from .drift import Drift
 from .kernel import Array, Kernel
 from .search import Found, cell_kernels
@@ -119,7 +120,8 @@ def deconvolve_cells(
         working = _working(recording, part, own, cells)
         times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
         amplitudes = measure_amplitudes(working, times, recording.noise[part])
-        measured.append(drift.doubted(amplitudes, part))
+        clipped = np.array([is_clipped(recording.traces[cell]) for cell in part], dtype=np.bool_)
+        measured.append(drift.doubted(amplitudes, part).doubted(clipped))
         done += part.size
         report("amplitudes", done, usable.size)
     log_alphas = _shrunk(measured)

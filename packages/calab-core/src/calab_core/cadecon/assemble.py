@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -141,16 +142,19 @@ def _free_kernel(
         np.add.at(row, bins[(bins >= 0) & (bins < n_bins)], 1)
     if not spikes.any():
         return None
-    free = estimate_kernel(
-        working.astype(np.float64).ravel(),
-        spikes.ravel(),
-        np.full(rows.size, frames.stop - frames.start),
-        cells.alphas[rows],
-        np.zeros(rows.size),
-        length,
-        upsample_factor=FREE_BINS,
-        smooth_lambda=1.0,
-    ).astype(np.float64)
+    with warnings.catch_warnings():
+        # It is drawn only: how near its optimum it is matters to no number of the result.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        free = estimate_kernel(
+            working.astype(np.float64).ravel(),
+            spikes.ravel(),
+            np.full(rows.size, frames.stop - frames.start),
+            cells.alphas[rows],
+            np.zeros(rows.size),
+            length,
+            upsample_factor=FREE_BINS,
+            smooth_lambda=1.0,
+        ).astype(np.float64)
     peak = free.max(initial=0.0)
     return free / peak if peak > 0 else None
 

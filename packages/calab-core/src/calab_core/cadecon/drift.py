@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from calab_solver import find_foot, score_kernels
-from calab_solver.amplitudes import UNEVIDENT_SD, Amplitudes
+from calab_solver.amplitudes import Amplitudes
 from calab_solver.working import LEAST_WINDOW
 from numpy.typing import NDArray
 
@@ -89,9 +89,7 @@ class Drift:
         -------
         Amplitudes
         """
-        moved = np.isin(cells, [*self.windows, *self.unsure]) & amplitudes.evident
-        log_sd = np.where(moved, np.hypot(amplitudes.log_sd, UNEVIDENT_SD), amplitudes.log_sd)
-        return replace(amplitudes, evident=amplitudes.evident & ~moved, log_sd=log_sd)
+        return amplitudes.doubted(np.isin(cells, [*self.windows, *self.unsure]))
 
     def removed(self, recording: Recording) -> Recording:
         """Return the recording without the trends."""
