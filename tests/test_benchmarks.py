@@ -66,14 +66,18 @@ def test_ground_truth_finds_simulated_spikes(tmp_path, data):
     assert "not run" in printed
 
 
-def test_limits_places_spikes_with_the_true_amplitude(tmp_path, data):
+def test_limits_takes_one_thing_after_the_other_from_the_truth(tmp_path, data):
     rows, printed = run("limits.py", tmp_path, "--data", data)
     assert [row["data_set"] for row in rows] == ["A", "B"]
     for row in rows:
         # Half a minute: a factor of two either way is no surprise to what is found, while the
         # true amplitude leaves but the spikes that lie too close to be told apart.
-        assert abs(row["true_count_error"]) < 0.3, row
-        assert 0.3 < row["true_f1"] <= 1, row
+        assert abs(row["count_error"]["amplitude"]) < 0.3, row
+        assert 0.3 < row["f1"]["amplitude"] <= 1, row
+        # Here spikes simply add up in white noise, which is all that the simulation has.
+        assert abs(row["count_error"]["noise"]) < 0.3, row
+        assert 0.5 < row["exponent"] < 2, row
+        assert row["true_decay"] == pytest.approx({"A": 0.5, "B": 1.3}[row["data_set"]], rel=0.2)
         assert row["log_sd"] > 0, row
     assert "overall" in printed
 
@@ -377,9 +381,9 @@ def test_counts_judges_every_recording(tmp_path):
 
 def test_cadecon_has_every_row(tmp_path):
     rows, _ = run("cadecon.py", tmp_path)
-    assert len(rows) == 9
+    assert len(rows) == 13
     beside_peer = [row for row in rows if row["ratio"] is None]
-    assert len(beside_peer) == 6
+    assert len(beside_peer) == 10
     verdicts = [row["verdict"] for row in rows if row["ratio"] is not None]
     assert verdicts.count("shown") == 1
     assert set(verdicts) <= {"met", "MISSED", "shown"}
