@@ -99,7 +99,7 @@ def true_baseline(trace: Array, calcium: Array, sizes: Sequence[int], fs: float)
 
 
 def _smoothed(trace: Array, half: int) -> Array:
-    """Take the median over so many frames on either side ten times a window, and lines between."""
+    """Take the median over so many frames on either side, ten times per window, and join them."""
     centres = np.arange(0, trace.size, max(1, half // 5))
     medians = [np.nanmedian(trace[max(0, c - half) : c + half + 1]) for c in centres]
     return np.asarray(np.interp(np.arange(trace.size), centres, medians))

@@ -4,6 +4,7 @@ Recordings are small, so tolerances are wide; the benchmark measures finely.
 """
 
 import _thread
+import itertools
 import json
 import threading
 import time
@@ -13,8 +14,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from calab_core import CaDeconResult, CadeconSettings, DeconConfig, quality, run_cadecon
-from calab_core.cadecon import activity, chain, search, working
+from calab_core.cadecon import activity, chain, search, windows, working
+from calab_core.cadecon.kernel import SEED_DECAYS, SEED_RISES, Kernel, sample
 from calab_core.cadecon.search import EARLY
+from calab_core.cadecon.windows import Windows
 from calab_solver import sample_kernel, simulate_cells
 from calab_solver.inference import infer_spikes
 
@@ -251,23 +254,96 @@ def test_averaging_over_explanations_corrects_the_kernel(found, small):
     assert metadata["converged_at_iteration"] == len(metadata["history"]) - 1
 
 
-def test_what_is_refused_beside_a_short_search_is_looked_at_again():
-    """After three iterations the decay is 12 % too long, and the right one counts as too short."""
-    traces, true = simulated(6, 3000, seed=3, rate=0.5, tau_rise=0.1, tau_decay=0.6)
+def between_frames(snr, seed):
+    """Transients of 0.1 and 0.6 s at any time, where the simulator has one time per frame."""
+    rng, kernel = np.random.default_rng(seed), Kernel(0.1, 0.6)
+    traces, true = np.zeros(SHAPE), np.zeros(SHAPE[0], int)
+    t = np.arange(SHAPE[1]) / FS
+    for cell, trace in enumerate(traces):
+        true[cell] = rng.poisson(0.5 * t[-1])
+        for time_of_spike in rng.uniform(0, t[-1], true[cell]):
+            trace += sample(kernel, t - time_of_spike)
+    return traces + rng.standard_normal(SHAPE) / snr, true
+
+
+def test_what_is_refused_beside_a_short_search_is_looked_at_beside_its_end(small, monkeypatch):
+    beside = []
+
+    def refused_at_first(sampled, start, recording, *, searched):
+        beside.append(start)
+        return len(beside) > 1
+
+    monkeypatch.setattr(search, "holds", refused_at_first)
+    metadata = run_cadecon(small, FS).metadata
+    *before, last = metadata["history"]
+    assert last["method"] == metadata["kernel_method"] == "sampled"
+    assert len(before) > EARLY + 1
+    ends = [Kernel(one["tau_rise"], one["tau_decay"]) for one in (before[EARLY], before[-1])]
+    assert beside == ends
+
+
+def test_little_noise_does_not_spoil_the_kernel():
+    traces, true = between_frames(50.0, seed=0)
     result = run_cadecon(traces, FS)
-    assert result.metadata["kernel_method"] == "sampled"
-    assert result.metadata["tau_decay"] == pytest.approx(0.6, rel=0.05)
-    np.testing.assert_allclose(result.activity.sum(axis=1), true, atol=2)
-
-
-def test_events_beside_their_bins_are_no_misfit():
-    """With little noise they would be, so the bins become finer."""
-    traces, true = simulated(6, 3000, seed=1, rate=0.5, tau_rise=0.1, tau_decay=0.6)
-    noise = np.random.default_rng(1).standard_normal(traces.shape) / SNR
-    result = run_cadecon(traces - noise + 0.16 * noise, FS)
-    assert result.metadata["kernel_method"] == "sampled"
     assert result.metadata["tau_decay"] == pytest.approx(0.6, rel=0.02)
     np.testing.assert_array_equal(result.activity.sum(axis=1), true)
+
+
+@pytest.fixture
+def feet(monkeypatch):
+    """Kernels under which feet are found from nothing, in order."""
+    found = []
+
+    class Settling(Windows):
+        def settle(self, kernel, *, deep):
+            found.append((kernel.tau_rise, kernel.tau_decay))
+            super().settle(kernel, deep=deep)
+
+    monkeypatch.setattr(windows, "Windows", Settling)
+    return found
+
+
+def test_a_kernel_that_creeps_goes_on_above_a_foot_of_its_own(small, monkeypatch, feet):
+    starts, answers = [], []
+
+    def sample_on(traces, fs, noise, *taus, **options):
+        found = replace(sample_kernel(traces, fs, noise, *taus, **options), rested=False)
+        starts.append(taus)
+        answers.append((found.tau_rise, found.tau_decay))
+        return found
+
+    monkeypatch.setattr(chain, "sample_kernel", sample_on)
+    metadata = run_cadecon(small, FS).metadata
+    assert len(answers) == 1 + chain.MORE_RUNS
+    assert starts[1:] == answers[:-1] == feet[-chain.MORE_RUNS :]
+    assert not metadata["converged"]
+
+
+def test_an_average_that_ran_away_begins_anew(small, monkeypatch):
+    starts = []
+
+    def lost_at_first(traces, fs, noise, *taus, **options):
+        starts.append(taus)
+        found = sample_kernel(traces, fs, noise, *taus, **options)
+        return replace(found, tau_rise=0.001, tau_decay=0.01) if len(starts) == 1 else found
+
+    monkeypatch.setattr(chain, "sample_kernel", lost_at_first)
+    metadata = run_cadecon(small, FS).metadata
+    assert starts[1] in itertools.product(SEED_RISES.tolist(), SEED_DECAYS.tolist())
+    assert metadata["kernel_method"] == "sampled"
+    assert metadata["tau_decay"] == pytest.approx(DECAY, rel=0.1)
+
+
+def test_an_average_that_runs_away_twice_leaves_the_search_as_it_was(small, monkeypatch, feet):
+    def lost(*given, **options):
+        return replace(sample_kernel(*given, **options), tau_rise=0.001, tau_decay=0.01)
+
+    monkeypatch.setattr(chain, "sample_kernel", lost)
+    metadata = run_cadecon(small, FS).metadata
+    assert metadata["kernel_method"] == "searched"
+    assert metadata["converged"]
+    searched = metadata["history"][EARLY]
+    assert feet[-1] == (searched["tau_rise"], searched["tau_decay"])
 
 
 def test_a_kernel_per_cell_needs_the_end_of_the_search(small):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CLIPPED_RUN", "autocorrelation", "explained", "is_clipped", "joined", "longest_run"]
+__all__ = ["autocorrelation", "explained", "is_clipped", "joined", "longest_run"]
 
 #: Successive frames at a trace's maximum that only a ceiling makes.
 CLIPPED_RUN = 3

@@ -10,7 +10,7 @@ from calab_solver._parameters import as_choice
 from calab_solver._traces import as_batch
 from numpy.typing import ArrayLike, NDArray
 
-from ._residual import CLIPPED_RUN, autocorrelation, explained, joined, longest_run
+from ._residual import autocorrelation, explained, is_clipped, joined
 
 if TYPE_CHECKING:
     from .cadecon.result import CaDeconResult
@@ -217,7 +217,7 @@ def _measure(
     seen = ~np.isnan(row)
     n_seen = int(seen.sum())
     found = dict.fromkeys(_MEASURES, np.nan)
-    found |= {"n_seen": n_seen, "clipped": 0, "constant": False, "peak": np.nan}
+    found |= {"n_seen": n_seen, "clipped": False, "constant": False, "peak": np.nan}
     found["missing"] = 1 - n_seen / row.size if row.size else np.nan
     found["n_events"] = float(result.activity[cell].sum(dtype=np.float64))
     if not n_seen:
@@ -233,7 +233,7 @@ def _measure(
         found["snr"] = alpha / noise if details.scale_known[cell] else np.nan
     found["event_rate"] = found["n_events"] / (n_seen / fs)
     found["constant"] = bool(np.ptp(row[seen]) == 0)
-    found["clipped"] = longest_run(row == row[seen].max())
+    found["clipped"] = is_clipped(row)
     found["pve"] = explained(working[seen], residual[seen])
     if dff:
         steps = np.abs(np.diff(row))[joined(seen, details.segments)]
@@ -258,7 +258,7 @@ def _flags(result: CaDeconResult, cell: int, one: dict[str, float]) -> tuple[str
         "excluded": excluded,
         "constant": one["constant"],
         "mostly missing": one["missing"] > _MOSTLY,
-        "saturated": one["clipped"] >= CLIPPED_RUN and not one["constant"],
+        "saturated": one["clipped"],
         "no events": none and not excluded,
         "scale unknown": not known and not excluded,
         "low SNR": low,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -26,10 +25,8 @@ SWEEPS, MOST_SWEEPS = 240, 480
 MORE_RUNS = 2
 #: Sweeps before the kernel moves.
 BURN_IN = 10
-#: Bins per frame, and for a rise of less than two frames; and most, to which they are doubled where
-#: events beside their bins leave more than so many deviations of the noise.
+#: Bins per frame, and for a rise of less than two frames.
 BINS, FAST_BINS = 2, 4
-MOST_BINS, LEAST_BESIDE = 8, 0.8
 #: Events of the search below which there is nothing to average.
 LEAST_EVENTS = 20
 #: Largest excess of the residual under most calcium, and largest autocorrelation, with which the
@@ -43,6 +40,8 @@ RESTED_DECAY, LEAST_DECAY, MOST_DECAY = 0.85, 0.95, 2.5
 LEAST_RISE = 0.1
 
 Report = Callable[[str, int, int], object]
+#: Row of the windows, first frame, and the frame behind the last one.
+Piece = tuple[int, int, int]
 
 
 def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledKernel:
@@ -61,53 +60,38 @@ def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledK
     -------
     calab_solver.SampledKernel
     """
-    fs, searched = windows.recording.fs, kernel
-    least = bins = FAST_BINS if kernel.tau_rise * fs < 2 else BINS
-    amounts, done, more = _amounts(windows), 0, MORE_RUNS
-    while amounts:
-        # Finer bins on fewer frames are the same work.
-        runs = [_stretches(windows, frames * least // bins) for frames in amounts]
-        lengths = [_sweeps(traces.size) + BURN_IN for traces, _, _ in runs]
+    recording, start = windows.recording, kernel
+    bins = FAST_BINS if start.tau_rise * recording.fs < 2 else BINS
+    plan, done = _plan(windows), 0
+    while plan:
+        # That a kernel will creep is not foreseen.
+        ahead = [_pieces(windows, frames) for frames in dict.fromkeys(plan)]
+        lengths = [_sweeps(pieces) + BURN_IN for pieces in ahead]
         total = done + sum(lengths)
         if not done:
             report("sampling", 0, total)
+        stretches = _stretches(windows, ahead[0])
         progress = _after(report, done, total)
-        sampled = _sample(windows.recording, runs[0], kernel, bins, lengths[0] - BURN_IN, progress)
+        sampled = _sample(recording, stretches, kernel, bins, lengths[0] - BURN_IN, progress)
         kernel = Kernel(sampled.tau_rise, sampled.tau_decay)
         done += lengths[0]
-        if is_lost(sampled, searched):
+        if is_lost(sampled, start) or not _fits(sampled):
             break
-        if _fits(sampled):
-            # A kernel that still creeps goes on from where it is.
-            creeps = len(amounts) == 1 and not sampled.rested and more
-            more -= creeps
-            amounts = amounts if creeps else amounts[1:]
-            if amounts:
-                windows.settle(kernel, deep=True)
-        elif bins < MOST_BINS and _is_coarse(sampled, runs[0][2], bins, searched.tau_rise * fs):
-            bins *= 2
-        else:
-            break
+        plan = [] if plan[0] == FRAMES and sampled.rested else plan[1:]
+        if plan:
+            windows.settle(kernel, deep=True)
     if done < total:
         report("sampling", total, total)
     return sampled
 
 
-def _amounts(windows: Windows) -> list[int]:
-    """List the frames to run on, without the first where the second has no more."""
-    few, more = (len(_chosen(windows.windows, frames)) for frames in (FEW_FRAMES, FRAMES))
-    return [FEW_FRAMES, FRAMES] if few < more else [FRAMES]
+def _plan(windows: Windows) -> list[int]:
+    """List the frames of each run, those included that only a kernel which creeps needs.
 
-
-def _is_coarse(sampled: SampledKernel, noise: Array, bins: int, rise: float) -> bool:
-    """Tell whether events that lie beside their bins may leave all of what looks like a misfit.
-
-    That is the slope of a rise of so many frames times the deviation of a place within a bin. A
-    kernel that did not rest is off for another reason.
+    The first is left out where the second has no more.
     """
-    beside = float(np.median(sampled.amplitude / noise)) / (rise * math.sqrt(12) * bins)
-    explained = sampled.excess < MOST_EXCESS * math.hypot(1, beside)
-    return sampled.rested and beside > LEAST_BESIDE and explained
+    few, many = (len(_chosen(windows.windows, frames)) for frames in (FEW_FRAMES, FRAMES))
+    return ([FEW_FRAMES] if few < many else []) + [FRAMES] * (1 + MORE_RUNS)
 
 
 def _after(report: Report, before: int, total: int) -> Callable[[int, int], object]:
@@ -120,7 +104,9 @@ def _after(report: Report, before: int, total: int) -> Callable[[int, int], obje
     return progress
 
 
-def _sweeps(n_frames: int) -> int:
+def _sweeps(pieces: Sequence[Piece]) -> int:
+    """Return how many sweeps pieces get that fill so many frames, each as long as the longest."""
+    n_frames = len(pieces) * _longest(pieces)
     return min(max(SWEEPS, SWEEPS * FRAMES // n_frames), MOST_SWEEPS)
 
 
@@ -203,15 +189,23 @@ def _fits(sampled: SampledKernel) -> bool:
     return small and sampled.excess < MOST_EXCESS
 
 
-def _stretches(windows: Windows, frames: int) -> tuple[Array, Array, Array]:
-    """Cut some windows where segments start: traces, what stands below them, and noise."""
-    recording = windows.recording
-    pieces = [
+def _pieces(windows: Windows, frames: int) -> list[Piece]:
+    """Choose windows of so many frames together, and cut them where segments start."""
+    return [
         piece
         for window in _chosen(windows.windows, frames)
-        for piece in _cut(window, recording.segments)
+        for piece in _cut(window, windows.recording.segments)
     ]
-    shape = (len(pieces), max(end - first for _, first, end in pieces))
+
+
+def _longest(pieces: Sequence[Piece]) -> int:
+    return max(end - first for _, first, end in pieces)
+
+
+def _stretches(windows: Windows, pieces: Sequence[Piece]) -> tuple[Array, Array, Array]:
+    """Return the traces of pieces, what stands below them, and their noise."""
+    recording = windows.recording
+    shape = (len(pieces), _longest(pieces))
     traces, below = np.full(shape, np.nan), np.zeros(shape)
     for trace, low, (row, first, end) in zip(traces, below, pieces, strict=True):
         removed = windows.removed[row, first:end].astype(np.float64)
@@ -230,7 +224,7 @@ def _chosen(windows: NDArray[np.int64], frames: int) -> NDArray[np.int64]:
     return windows[np.arange(count) * len(windows) // count]
 
 
-def _cut(window: NDArray[np.int64], segments: list[int]) -> list[tuple[int, int, int]]:
+def _cut(window: NDArray[np.int64], segments: list[int]) -> list[Piece]:
     row, first, end = (int(value) for value in window)
     borders = [first, *(start for start in segments if first < start < end), end]
     return [(row, a, b) for a, b in pairwise(borders)]
