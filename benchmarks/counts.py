@@ -95,7 +95,7 @@ def measure(args: argparse.Namespace) -> list[Row]:
         for spikes in get_args(SpikeModel):
             for noise in args.noises:
                 snr, drift = NOISES[noise]
-                for seed in range(1, args.seeds + 1):
+                for seed in args.seed or range(1, args.seeds + 1):
                     size = {"cells": args.cells, "frames": args.frames, "seed": seed}
                     recording = record(preset, spikes, snr, **size, drift=drift)
                     about = {
@@ -164,7 +164,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=100)
     parser.add_argument("--frames", type=int, default=27_000)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="how many, from 1 on")
+    parser.add_argument("--seed", type=int, nargs="+", help="these alone, whatever --seeds says")
     parser.add_argument(
         "--solve-cells", type=int, default=20, help="cells for solve_trace; 0 for none"
     )
