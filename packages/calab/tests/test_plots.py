@@ -168,11 +168,15 @@ def test_convergence_tells_the_sampled_kernel_from_the_search(result: CaDeconRes
     history = [dict(one) for one in result.metadata["history"]]
     history[-1]["method"] = "sampled"
     axes = calab.plot_convergence(result._replace(metadata=result.metadata | {"history": history}))
-    assert axes.get_title(loc="left") == "converged at iteration 6, sampled"
+    assert (
+        axes.get_title(loc="left") == f"sampled after {len(history) - 2} iterations, came to rest"
+    )
     assert line(axes, "sampled")[:, 0].tolist() == [len(history) - 1] * 2
+    # What the average differs by from the search is no step of it.
+    assert len(line(axes, "kernel")) == len(history) - 1
     short = {"converged": False, "history": history}
     axes = calab.plot_convergence(result._replace(metadata=short))
-    expected = f"not converged ({len(history) - 1} iterations), sampled"
+    expected = f"sampled after {len(history) - 2} iterations, did not come to rest"
     assert axes.get_title(loc="left") == expected
 
 

@@ -107,8 +107,8 @@ def overview_figures(result: CaDeconResult, quality: Quality) -> list[Picture]:
             plot_convergence(result),
             "Change of kernel, rise time and decay time in each iteration, on a logarithmic axis.",
             "How much the estimate still moved from one iteration to the next. It should fall "
-            "below the tolerance and stay there, unless a dotted line marks a kernel averaged over "
-            "explanations, which comes to rest by a rule of its own.",
+            "below the tolerance and stay there, unless a dotted line marks where a kernel "
+            "averaged over explanations took over, which comes to rest by a rule of its own.",
         ),
         Picture(
             plot_raster(result),

@@ -50,22 +50,30 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     details_of(result)
     ax = axes_for(ax)
     history = result.metadata.get("history") or []
-    iterations = _column(history, "iteration")
-    rise, decay = _column(history, "tau_rise"), _column(history, "tau_decay")
+    # The average is no step of the search: how far it lies from where that ended is no change.
+    searched = history[:-1] if _is_sampled(history) else history
+    iterations = _column(searched, "iteration")
     series = [
-        (_column(history, "kernel_change"), FIT, "kernel"),
-        (_steps(rise), TRUE, f"rise time ({_last(rise)})"),
-        (_steps(decay), INFERRED, f"decay time ({_last(decay)})"),
+        (_column(searched, "kernel_change"), FIT, "kernel"),
+        *(
+            (_steps(_column(searched, name)), color, f"{label} ({_last(_column(history, name))})")
+            for name, color, label in (
+                ("tau_rise", TRUE, "rise time"),
+                ("tau_decay", INFERRED, "decay time"),
+            )
+        ),
     ]
     changes = np.concatenate([values for values, _, _ in series])
     if np.isfinite(changes).any():
         ax.set_yscale("log")
-        floor = _floor(changes)
+        tolerance = result.metadata.get("settings", {}).get("convergence_tol") or np.inf
+        floor = _floor(np.append(changes, tolerance))
         for values, color, label in series:
             _draw(ax, iterations, values, floor, color, label)
-        _mark_tolerance(ax, result.metadata)
+        if np.isfinite(tolerance):
+            ax.axhline(tolerance, color="black", lw=0.9, ls="--", label="tolerance")
         if _is_sampled(history):
-            ax.axvline(iterations[-1], ls=":", lw=1, color="#555555", label="sampled")
+            ax.axvline(iterations[-1] + 1, ls=":", lw=1, color="#555555", label="sampled")
         # Room for the legend above the first change, which is the largest.
         ax.set_ylim(top=ax.get_ylim()[1] * HEADROOM)
         if (changes == 0).any():
@@ -94,7 +102,7 @@ def _steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _floor(changes: NDArray[np.float64]) -> float:
     """Lowest of the axis: the power of ten at least a factor of two below every change."""
-    positive = changes[changes > 0]
+    positive = changes[(changes > 0) & np.isfinite(changes)]
     return float(10 ** np.floor(np.log10(positive.min() / 2))) if positive.size else LEAST_CHANGE
 
 
@@ -129,20 +137,18 @@ def _last(values: NDArray[np.float64]) -> str:
     return f"{values[-1]:.3g} s" if values.size else "unknown"
 
 
-def _mark_tolerance(ax: Axes, metadata: dict[str, Any]) -> None:
-    tolerance = metadata.get("settings", {}).get("convergence_tol")
-    if tolerance:
-        ax.axhline(tolerance, color="black", lw=0.9, ls="--", label="tolerance")
-
-
 def _is_sampled(history: list[dict[str, Any]]) -> bool:
     """Tell whether the last kernel is an average over explanations and not the search's."""
     return bool(history) and history[-1].get("method") == "sampled"
 
 
 def _title(metadata: dict[str, Any], history: list[dict[str, Any]]) -> str:
-    then = ", sampled" if _is_sampled(history) else ""
+    # The history begins with the kernel before the first iteration.
+    iterations = max(len(history) - 1, 0)
+    if _is_sampled(history):
+        rested = "came to rest" if metadata.get("converged") else "did not come to rest"
+        return f"sampled after {iterations - 1} iterations, {rested}"
     if metadata.get("converged"):
         at = metadata.get("converged_at_iteration")
-        return ("converged" if at is None else f"converged at iteration {at}") + then
-    return f"not converged ({len(history) - bool(then)} iterations){then}"
+        return "converged" if at is None else f"converged at iteration {at}"
+    return f"not converged ({iterations} iterations)"
