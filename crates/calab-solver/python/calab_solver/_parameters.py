@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_choice", "as_count", "as_dtype", "as_number"]
+__all__ = ["as_choice", "as_count", "as_dtype", "as_flag", "as_number", "check_progress"]
 
 
 def as_choice(name: str, value: str, options: tuple[str, ...]) -> str:
@@ -123,3 +123,45 @@ def as_count(name: str, value: int, least: int) -> int:
     if value < least:
         raise ValueError(f"{name}: expected at least {least}, got {value}")
     return min(int(value), 2**31 - 1)
+
+
+def as_flag(name: str, value: bool) -> bool:
+    """Accept a truth value.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument, for the message.
+    value : bool
+        What came, also of NumPy; text such as "no", which Python takes for true, is refused.
+
+    Returns
+    -------
+    bool
+        The value.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+    return bool(value)
+
+
+def check_progress(progress: object) -> None:
+    """Refuse what cannot be told how far the work has come.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        What came as the argument of that name.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a function nor None.
+    """
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress: expected a function or None, got {progress!r}")

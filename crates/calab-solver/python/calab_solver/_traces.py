@@ -104,7 +104,9 @@ def _as_numbers(name: str, values: ArrayLike) -> NDArray[Any]:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise ValueError(f"{name}: expected rows of equal length, got {error}") from error
+        raise ValueError(
+            f"{name}: expected rows of equal length, got rows of several lengths"
+        ) from error
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{name}: expected real numbers, got dtype {array.dtype}")
     if isinstance(values, np.ma.MaskedArray):

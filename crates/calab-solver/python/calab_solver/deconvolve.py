@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
-from ._parameters import as_choice, as_count, as_dtype, as_number
+from ._parameters import as_choice, as_count, as_dtype, as_number, check_progress
 from ._traces import as_batch, as_segments
 
 __all__ = ["Deconvolution", "deconvolve"]
@@ -175,8 +175,7 @@ def deconvolve(
     method_used = as_choice("method", implied if method is None else method, ("exact", "fista"))
     as_choice("conv_mode", conv_mode, ("fft", "banded"))
     boxed = as_choice("constraint", constraint, ("nonneg", "box01")) == "box01"
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress: expected a function or None, got {progress!r}")
+    check_progress(progress)
     if instruction_set is not None:
         as_choice("instruction_set", instruction_set, tuple(_native.instruction_sets()))
     weight = _weight(lam, boxed)

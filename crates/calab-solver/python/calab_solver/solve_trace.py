@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._parameters import as_count, as_number
+from ._parameters import as_count, as_flag, as_number
 from ._traces import as_real, as_traces
 from .amplitudes import Kernels, measure_amplitudes
 from .inference import Spikes, infer_spikes
@@ -207,7 +207,7 @@ def solve_trace(
         For a trace of other than one axis, an infinite sample, a parameter out of range, or more
         than 2**26 bins.
     TypeError
-        For a trace or parameters that are not numbers.
+        For a trace or parameters that are not numbers, or flags that are not true or false.
     KeyboardInterrupt
         On Ctrl-C.
 
@@ -227,19 +227,21 @@ def solve_trace(
             f"upsample_factor: expected at most 2**26 bins, got {cells.size} frames x {grid}"
         )
     weight = _weight(lambda_)
+    slow, fast = as_flag("hp_enabled", hp_enabled), as_flag("lp_enabled", lp_enabled)
+    constrained = as_flag("noise_constrained", noise_constrained)
     rise, decay = as_number("tau_rise", tau_rise), as_number("tau_decay", tau_decay)
     columns = np.array([rise]), np.array([decay])
     kernels = Kernels(as_number("fs", fs), *columns, grid, segments, n_threads)
     noise = np.atleast_1d(noise_level(cells, kernels.fs, segments=segments))
-    removed, working = separate(cells, kernels, noise, bool(hp_enabled), bool(lp_enabled))
+    removed, working = separate(cells, kernels, noise, slow, fast)
     amplitudes = measure_amplitudes(working, kernels, noise)
     spikes = infer_spikes(
         working,
         kernels,
         amplitudes,
         amplitudes.log_alpha,
-        noise_constrained=bool(noise_constrained),
-        lam="auto" if noise_constrained and weight == 0 else weight,
+        noise_constrained=constrained,
+        lam="auto" if constrained and weight == 0 else weight,
         max_iters=max_iters,
         tol=tol,
     )
@@ -272,10 +274,10 @@ def solve_trace(
 
 
 def _one_cell(trace: ArrayLike) -> Array:
-    shape = np.shape(trace)
-    if len(shape) != 1:
-        raise ValueError(f"trace: expected shape (n_frames,), got {shape}")
-    return as_traces("trace", trace)
+    cells = as_traces("trace", trace)
+    if np.ndim(trace) != 1:
+        raise ValueError(f"trace: expected shape (n_frames,), got {np.shape(trace)}")
+    return cells
 
 
 def _weight(lambda_: float) -> float:

@@ -18,6 +18,8 @@ __all__ = ["dff"]
 _SLIDING_QUANTILE = 0.2
 # `rolling_baseline` spans 25 decay times.
 _DECAYS_PER_WINDOW = 25
+# Longest window of the solver.
+_MOST_FRAMES = 2**28
 
 
 def dff(
@@ -97,6 +99,7 @@ def dff(
     starts = as_segments(segments)
     if sliding:
         tau = window_s / _DECAYS_PER_WINDOW
+        _refuse_window(window_s, fs)
         foot = rolling_baseline(cells, fs, tau, mode="centered", segments=starts)
     else:
         foot = _constant(cells, fs, quantile, starts)
@@ -109,6 +112,14 @@ def _positive(name: str, value: float) -> float:
     if not 0 < number < np.inf:
         raise ValueError(f"{name}: expected a finite number above 0, got {value!r}")
     return number
+
+
+def _refuse_window(window_s: float, fs: float) -> None:
+    if not 1 <= window_s * fs <= _MOST_FRAMES:
+        raise ValueError(
+            f"window_s: expected 1 frame to 2**28 frames, got {window_s:g} s "
+            f"of {window_s * fs:g} frames"
+        )
 
 
 def _quantile(value: float, sliding: bool) -> float:

@@ -43,10 +43,10 @@ def write_report(
     ------
     ImportError
         If matplotlib is not installed.
-    NotADirectoryError
-        If the folder is not there.
+    IsADirectoryError, NotADirectoryError
+        If `path` is a folder, or its folder is not there.
     TypeError
-        If `result` is no `CaDeconResult`.
+        If `result` is no `CaDeconResult` or `path` no path.
     ValueError
         If `result` has no details, or `traces` or `quality` do not belong to it.
 
@@ -58,6 +58,7 @@ def write_report(
     from calab_io.atomic import atomic_path
 
     details_of(result)
+    target = _file(path)
     # A missing library is said before anything is computed.
     axes_for(None)
     judged = judge(result, traces) if quality is None else quality
@@ -67,5 +68,17 @@ def write_report(
             f"got {len(judged.flags)}"
         )
     text = page(result, traces, judged, title)
-    with atomic_path(path) as draft:
+    with atomic_path(target) as draft:
         draft.write_text(text, encoding="utf-8")
+
+
+def _file(path: str | Path) -> Path:
+    """Refuse, before anything is computed, what cannot be written."""
+    if not isinstance(path, str | Path):
+        raise TypeError(f"path: expected a str or Path, got {type(path).__name__}")
+    file = Path(path)
+    if file.is_dir():
+        raise IsADirectoryError(f"path: expected a file to write, got the folder {str(path)!r}")
+    if not file.parent.is_dir():
+        raise NotADirectoryError(f"path: expected an existing folder, got {str(file.parent)!r}")
+    return file

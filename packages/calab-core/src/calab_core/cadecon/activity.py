@@ -202,8 +202,11 @@ def _spikes(
     )
     cells.counts[part], cells.rate[part] = spikes.counts, spikes.rate
     cells.fit[part] = spikes.placed.fit
-    cells.alphas[part], cells.thetas[part] = spikes.alphas, spikes.thetas
-    cells.alpha_sd[part] = spikes.alphas * amplitudes.log_sd
+    # Without spikes there is no amplitude of one, as in `solve_trace`.
+    spiking = np.array([bins.size > 0 for bins in spikes.placed.bins], dtype=np.bool_)
+    cells.alphas[part] = np.where(spiking, spikes.alphas, 0.0)
+    cells.thetas[part] = np.where(spiking, spikes.thetas, 0.0)
+    cells.alpha_sd[part] = np.where(spiking, spikes.alphas * amplitudes.log_sd, np.nan)
     cells.known[part], cells.converged[part] = amplitudes.known, spikes.converged
     grid = recording.fs * recording.upsample_factor
     for cell, bins in zip(part, spikes.placed.bins, strict=True):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Kernel",
     "Step",
+    "bound_of",
     "change",
     "grid_search",
     "most_forgiven",
@@ -32,6 +33,8 @@ RISES, DECAYS, LEAST_RATIO = (0.001, 2.0), (0.02, 10.0), 1.2
 #: Farthest from where it began that a search goes, in log seconds. Under a kernel far too short
 #: every frame is an event, which explains anything.
 FARTHEST = 0.9
+#: What is nearer to a bound than this ratio is on it.
+NEAR_BOUND = 1.02
 #: First step of the refinement in log seconds, and how it shrinks where the best is inside.
 FIRST_STEP, SHRINK = 0.3, 0.55
 
@@ -95,6 +98,35 @@ def change(new: Kernel, old: Kernel) -> float:
     window = 5 * max(new.tau_decay, old.tau_decay)
     times = np.linspace(0, window, 512)
     return float(np.sqrt(np.mean((sample(new, times) - sample(old, times)) ** 2)))
+
+
+def bound_of(step: Step) -> str | None:
+    """Say on which bound of the search a kernel rests that says that the rate may be wrong.
+
+    A rise on its lower bound does not: it is one that the frames cannot tell from none.
+
+    Parameters
+    ----------
+    step : Step
+        Where the search stands.
+
+    Returns
+    -------
+    str or None
+        The bound in words, if the decay is on one of its two or the rise on the upper one.
+    """
+    kernel, origin = step.kernel, step.origin or step.kernel
+    reach = math.exp(FARTHEST)
+    longest = min(RISES[1], origin.tau_rise * reach)
+    shortest_decay = max(DECAYS[0], origin.tau_decay / reach)
+    longest_decay = min(DECAYS[1], origin.tau_decay * reach)
+    if kernel.tau_decay < NEAR_BOUND * shortest_decay:
+        return f"a decay of {kernel.tau_decay:.3g} s is the shortest that was searched"
+    if kernel.tau_decay > longest_decay / NEAR_BOUND:
+        return f"a decay of {kernel.tau_decay:.3g} s is the longest that was searched"
+    if kernel.tau_rise > longest / NEAR_BOUND:
+        return f"a rise of {kernel.tau_rise:.3g} s is the longest that was searched"
+    return None
 
 
 def grid_search(score: Score, forgiving: Score) -> Step:

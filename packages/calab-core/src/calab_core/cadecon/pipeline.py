@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from calab_solver import compute_upsample_factor
-from calab_solver._parameters import as_choice, as_count, as_number
+from calab_solver._parameters import as_choice, as_count, as_number, check_progress
 from calab_solver._traces import as_batch, as_segments
 from numpy.typing import ArrayLike, NDArray
+from pydantic import ValidationError
 
 from .activity import deconvolve_cells
 from .assemble import assemble
@@ -17,13 +20,20 @@ from .drift import find_drift
 from .result import CaDeconResult
 from .screen import screen
 from .search import FALLBACK, Found, shared_kernel
-from .settings import CadeconSettings, DeconConfig
+from .settings import CadeconSettings, DeconConfig, in_words
 from .working import Recording, measure_noise
 
 __all__ = ["run_cadecon"]
 
 #: Largest sample, with room for what fits make of it in single precision.
 LARGEST = 1e30
+#: Frames per second at most; no camera or scanner has more.
+FASTEST = 1e5
+#: Bins per frame at most: no trace tells times apart by less.
+MOST_BINS = 1000
+#: Share of drifting cells above which the kernel is theirs, and what is said of it.
+MOSTLY = 0.5
+MOVING = "the baselines of {} of {} cells move nearly as fast as transients"
 
 
 def run_cadecon(
@@ -99,6 +109,12 @@ def run_cadecon(
     KeyboardInterrupt
         On Ctrl-C, within a fraction of a second.
 
+    Warns
+    -----
+    UserWarning
+        If the kernel ends on a bound of the search, as under a wrong `fs`, where it is not called
+        converged; or if most cells drift. ``metadata["kernel_doubt"]`` says the same.
+
     References
     ----------
     The pipeline follows the idea of InDeCa (spikes in whole numbers and the kernel estimated in
@@ -133,10 +149,13 @@ def run_cadecon(
     batch = as_batch("traces", traces, gaps=on_nan == "mask")
     _refuse_huge(batch)
     rate = as_number("fs", fs)
-    factor = compute_upsample_factor(rate, settings.upsample_target)
+    if rate > FASTEST:
+        raise ValueError(f"fs: expected frames per second, up to {FASTEST:g}, got {rate:g}")
+    factor = min(compute_upsample_factor(rate, settings.upsample_target), MOST_BINS)
     ids = _cell_ids(cell_ids, len(batch))
     threads = None if n_threads is None else as_count("n_threads", n_threads, 1)
     starts = as_segments(segments)
+    check_progress(progress)
     report = progress if progress is not None else _silent
     noise = measure_noise(batch, rate, starts)
     recording = Recording(batch, rate, starts, noise, settings, factor, threads)
@@ -145,6 +164,13 @@ def run_cadecon(
     drift = find_drift(recording, usable, report)
     steady = drift.removed(recording)
     found = shared_kernel(steady, usable, report) if usable.size else Found(FALLBACK)
+    if found.doubt is not None:
+        # Times within a frame would be those of a shape that nobody knows.
+        recording, steady = (replace(one, upsample_factor=1) for one in (recording, steady))
+    elif found.n_events and len(drift.trends) > MOSTLY * usable.size:
+        found.doubt = MOVING.format(len(drift.trends), usable.size)
+    if found.doubt is not None:
+        warnings.warn(f"the kernel may be wrong: {found.doubt}", UserWarning, stacklevel=2)
     cells = deconvolve_cells(steady, usable, found, drift, report)
     for cell, trend in drift.trends.items():
         cells.removed[cell] += trend
@@ -156,12 +182,15 @@ def _resolve(
 ) -> CadeconSettings:
     chosen = {name: value for name, value in given.items() if value is not None}
     if config is None:
-        return CadeconSettings(**chosen)
+        config = CadeconSettings()
     if not isinstance(config, DeconConfig | CadeconSettings):
         expected = "a DeconConfig, a CadeconSettings or None"
         raise TypeError(f"config: expected {expected}, got {type(config).__name__}")
     base = config.resolve() if isinstance(config, DeconConfig) else config
-    return CadeconSettings(**(base.model_dump() | chosen))
+    try:
+        return CadeconSettings(**(base.model_dump() | chosen))
+    except ValidationError as error:
+        raise in_words(error) from None
 
 
 def _refuse_huge(batch: NDArray[np.floating[Any]]) -> None:

@@ -11,7 +11,7 @@ from calab_solver import SampledKernel
 from numpy.typing import NDArray
 
 from .chain import LEAST_EVENTS, holds, is_lost, sample_windows
-from .kernel import Array, Kernel, Score, Step, change, grid_search, most_forgiven, refine
+from .kernel import Array, Kernel, Score, Step, bound_of, change, grid_search, most_forgiven, refine
 from .subsets import Subset, place_subsets
 from .windows import Windows, gather
 from .working import Recording
@@ -54,7 +54,9 @@ class Found:
     subsets : list of Subset
         Where it was looked for.
     n_events : int
-        Events of the subsets under the kernel.
+        Events of the subsets under the kernel; without any the kernel is assumed.
+    doubt : str, optional
+        Why the kernel should not be trusted.
     """
 
     kernel: Kernel
@@ -65,6 +67,14 @@ class Found:
     converged_at: int | None = None
     subsets: list[Subset] = field(default_factory=list)
     n_events: int = 0
+    doubt: str | None = None
+
+    @property
+    def method(self) -> str:
+        """How the kernel was found: ``"sampled"``, ``"searched"`` or ``"assumed"``."""
+        if self.is_sampled:
+            return "sampled"
+        return "searched" if self.n_events else "assumed"
 
 
 def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Report) -> Found:
@@ -93,7 +103,8 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     # The kernels of cells are corrected by what the search misses, so it has to end.
     per_cell = settings.kernel == "per_cell"
     search.go_on(settings.max_iterations if per_cell else EARLY)
-    if found.n_events >= LEAST_EVENTS:
+    # A kernel at the end of what is plausible is most likely of a wrong rate, and has none to give.
+    if found.n_events >= LEAST_EVENTS and bound_of(search.step) is None:
         found.sampled = sample_windows(search.windows, found.searched, report)
         search.take_sampled(found.searched)
         if is_lost(found.sampled, found.searched):
@@ -102,6 +113,8 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
         search.go_on(settings.max_iterations)
         # Against the end of the search it may hold what did not against its beginning.
         search.take_sampled(found.searched)
+    if not found.is_sampled:
+        search.refuse_bound()
     return found
 
 
@@ -142,6 +155,14 @@ class _Search:
             self.resting = self.resting + 1 if rests else 0
             if self.resting >= self.settings.patience:
                 self.found.converged_at = self.iteration - self.settings.patience + 1
+
+    def refuse_bound(self) -> None:
+        """Take a kernel on a bound of the search for none that was found."""
+        bound = bound_of(self.step)
+        if bound is not None and self.found.n_events:
+            rate = self.windows.recording.fs
+            self.found.doubt = f"{bound}: is fs, {rate:g} Hz, the rate of these traces?"
+            self.found.converged_at = None
 
     def sample_again(self) -> None:
         """Begin averaging elsewhere, and go back where that is refused too.

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
-__all__ = ["CadeconSettings", "DeconConfig"]
+__all__ = ["CadeconSettings", "DeconConfig", "in_words"]
 
-UpsampleTarget = Annotated[int, Field(ge=1)]
-MaxIterations = Annotated[int, Field(ge=1, le=200)]
-ConvergenceTol = Annotated[float, Field(gt=0, lt=1)]
-NumSubsets = Annotated[int, Field(ge=1)]
-TargetCoverage = Annotated[float, Field(gt=0, le=1)]
-AspectRatio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+def _number(value: Any) -> Any:
+    """Refuse what pydantic would read as a number, though it is text or a truth value."""
+    if isinstance(value, str | bytes | bool | np.bool_):
+        raise PydanticCustomError("number_type", "Input should be a number")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    """Refuse what pydantic would read as a truth value, though it is text or a number."""
+    if not isinstance(value, bool | np.bool_):
+        raise PydanticCustomError("flag_type", "Input should be True or False")
+    return bool(value)
+
+
+_HOUSE_WORDS = {"greater than or equal to": "at least", "less than or equal to": "at most"}
+
+Number = BeforeValidator(_number)
+Flag = Annotated[bool, BeforeValidator(_flag)]
+
+UpsampleTarget = Annotated[int, Number, Field(ge=1, le=1_000_000)]
+MaxIterations = Annotated[int, Number, Field(ge=1, le=200)]
+ConvergenceTol = Annotated[float, Number, Field(gt=0, lt=1)]
+NumSubsets = Annotated[int, Number, Field(ge=1)]
+TargetCoverage = Annotated[float, Number, Field(gt=0, le=1)]
+AspectRatio = Annotated[float, Number, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Number, Field(ge=0, lt=2**32)]
 
 
 class CadeconSettings(BaseModel):
@@ -24,7 +46,7 @@ class CadeconSettings(BaseModel):
     ----------
     upsample_target : int
         Rate in hertz of the grid on which spikes are placed; the nearest multiple of the sampling
-        rate is taken, at least the sampling rate itself.
+        rate is taken, at least the sampling rate itself and at most a thousand times it.
     hp_filter_enabled, lp_filter_enabled : bool
         Whether what is slower than the lower edge of `bandpass_filter` is taken from the residual,
         and what is faster than its upper edge from the traces.
@@ -54,16 +76,16 @@ class CadeconSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     upsample_target: UpsampleTarget = 300
-    hp_filter_enabled: bool = True
-    lp_filter_enabled: bool = True
+    hp_filter_enabled: Flag = True
+    lp_filter_enabled: Flag = True
     max_iterations: MaxIterations = 20
     convergence_tol: ConvergenceTol = 0.005
-    patience: Annotated[int, Field(ge=1)] = 3
+    patience: Annotated[int, Number, Field(ge=1)] = 3
     num_subsets: NumSubsets = 4
     target_coverage: TargetCoverage = 0.25
     aspect_ratio: AspectRatio = 1.0
     seed: Seed = 42
-    noise_constrained: bool = True
+    noise_constrained: Flag = True
     kernel: Literal["shared", "per_cell"] = "shared"
 
 
@@ -80,12 +102,12 @@ class DeconConfig(BaseModel):
         As in `CadeconSettings`.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    autorun: bool = False
+    autorun: Flag = False
     upsample_target: UpsampleTarget | None = None
-    hp_filter_enabled: bool | None = None
-    lp_filter_enabled: bool | None = None
+    hp_filter_enabled: Flag | None = None
+    lp_filter_enabled: Flag | None = None
     max_iterations: MaxIterations | None = None
     convergence_tol: ConvergenceTol | None = None
     num_subsets: NumSubsets | None = None
@@ -124,3 +146,27 @@ class DeconConfig(BaseModel):
         given = self.model_dump(exclude_none=True, exclude={"autorun"})
         given |= {name: value for name, value in more.items() if value is not None}
         return CadeconSettings(**given)
+
+
+def in_words(error: ValidationError) -> ValueError | TypeError:
+    """Turn what pydantic says of settings into the one line that other arguments get.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        Of settings that were given as arguments.
+
+    Returns
+    -------
+    ValueError or TypeError
+        The latter if every value was of the wrong kind.
+    """
+    lines, kinds = [], []
+    for entry in error.errors():
+        expected = entry["msg"].split(",")[0].removeprefix("Input should be ")
+        for theirs, ours in _HOUSE_WORDS.items():
+            expected = expected.replace(theirs, ours)
+        name = ".".join(map(str, entry["loc"]))
+        lines.append(f"{name}: expected {expected}, got {entry['input']!r:.60}")
+        kinds.append(entry["type"].endswith("_type"))
+    return (TypeError if all(kinds) else ValueError)("; ".join(lines))

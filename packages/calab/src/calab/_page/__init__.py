@@ -89,7 +89,10 @@ def _glance(result: CaDeconResult, quality: Quality) -> str:
         f"<div><dd>{escape(value)}</dd><dt>{escape(name)}</dt></div>\n"
         for name, value in tiles.items()
     )
-    return f'<dl class="tiles">\n{shown}</dl>\n<p>Figures of cells are medians over cells.</p>\n'
+    doubt = result.metadata.get("kernel_doubt")
+    said = f"<p><strong>The kernel may be wrong:</strong> {escape(doubt)}</p>\n" if doubt else ""
+    words = "<p>Figures of cells are medians over cells.</p>\n"
+    return f'<dl class="tiles">\n{shown}</dl>\n{words}{said}'
 
 
 def _middle(values: NDArray[np.floating[Any]], unit: str = "") -> str:

@@ -62,6 +62,7 @@ def summarize(result: CaDeconResult, judged: Quality) -> dict[str, Any]:
         "kernel_mode": metadata["kernel_mode"],
         "iterations": metadata["num_iterations"],
         "kernel_method": metadata["kernel_method"],
+        "kernel_doubt": metadata["kernel_doubt"],
         "converged": metadata["converged"],
         "scale_known": int(np.count_nonzero(known)),
         "spikes": float(result.activity[known].sum(dtype=np.float64)),
@@ -115,10 +116,10 @@ def shown(summary: Mapping[str, Any]) -> dict[str, str]:
 
 def _searched(summary: Mapping[str, Any]) -> str:
     """Say how the kernel was found."""
+    if summary["kernel_method"] == "assumed":
+        return "assumed, for there was nothing to find it in"
     # The history begins with the kernel before the first iteration.
     iterations = summary["iterations"] - 1
-    if iterations < 1:
-        return "assumed, for there was nothing to find it in"
     rested = "came to rest" if summary["converged"] else "did not come to rest"
     if summary["kernel_method"] == "sampled":
         return f"averaged over explanations after {iterations} iterations, {rested}"
@@ -154,7 +155,7 @@ def warn(summary: Mapping[str, Any]) -> None:
         complain(
             "warning: the kernel averaged over explanations did not come to rest: see --report"
         )
-    elif not summary["converged"]:
+    elif not summary["converged"] and summary["kernel_doubt"] is None:
         complain("warning: the search for the kernel did not come to rest: see --max-iterations")
 
 

@@ -64,7 +64,7 @@ def demo(
     config = simulation_config(preset, cells=cells, frames=frames, fs=fs, seed=seed)
     with user_input({"spike_model.poisson.rate_hz": "--rate", "spike_model": "--rate"}):
         config = config.overridden({"spike_model": {"model_type": "poisson", "rate_hz": rate}})
-    with user_input(), phase_bars(PHASES, quiet=json) as progress:
+    with user_input({"fs": "--fs"}), phase_bars(PHASES, quiet=json) as progress:
         from calab._demo import run_demo, with_spike_snr
 
         config = with_spike_snr(config, spike_snr)

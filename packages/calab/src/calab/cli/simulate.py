@@ -76,6 +76,9 @@ def simulate(
             print_pairs({**summary, "output": "\n".join(map(str, files))})
 
 
+_FLAGS = {"num_cells": "--cells", "num_timepoints": "--frames", "fs_hz": "--fs", "seed": "--seed"}
+
+
 def simulation_config(
     preset: str | None,
     config: Path | None = None,
@@ -109,7 +112,7 @@ def simulation_config(
     """
     given = {"num_cells": cells, "num_timepoints": frames, "fs_hz": fs, "seed": seed}
     overrides: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-    with user_input():
+    with user_input({name: _FLAGS[name] for name in overrides}):
         from calab_io.documents import read_json_object
         from calab_sim import SimulationConfig, presets
 

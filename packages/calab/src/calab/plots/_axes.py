@@ -49,13 +49,18 @@ def axes_for(ax: Axes | None, height: float = 3.0) -> Axes:
     ------
     ImportError
         If matplotlib is not installed.
+    TypeError
+        If `ax` is something else.
     """
-    if ax is not None:
-        return ax
     try:
+        from matplotlib.axes import Axes
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('matplotlib is needed to draw: pip install "calab[plot]"') from error
+    if ax is not None:
+        if not isinstance(ax, Axes):
+            raise TypeError(f"ax: expected axes of matplotlib, got {type(ax).__name__}")
+        return ax
     return Figure(figsize=(7.2, height), layout="constrained").add_subplot()
 
 

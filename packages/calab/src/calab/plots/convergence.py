@@ -145,6 +145,8 @@ def _is_sampled(history: list[dict[str, Any]]) -> bool:
 def _title(metadata: dict[str, Any], history: list[dict[str, Any]]) -> str:
     # The history begins with the kernel before the first iteration.
     iterations = max(len(history) - 1, 0)
+    if metadata.get("kernel_method") == "assumed":
+        return "no events: the kernel is assumed"
     if _is_sampled(history):
         rested = "came to rest" if metadata.get("converged") else "did not come to rest"
         return f"sampled after {iterations - 1} iterations, {rested}"

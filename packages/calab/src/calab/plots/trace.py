@@ -51,7 +51,7 @@ def plot_trace(
     ImportError
         If matplotlib is not installed.
     TypeError
-        If `result` is no `CaDeconResult`.
+        If `result` is no `CaDeconResult`, `cell` no whole number or `ax` no axes.
     ValueError
         If `traces` has another shape than the activity, there is no such cell, or the window holds
         no frame.
@@ -63,8 +63,7 @@ def plot_trace(
         raise ValueError(
             f"traces: expected the shape of the activity {shape}, got {np.shape(traces)}"
         )
-    if not -shape[0] <= cell < shape[0]:
-        raise ValueError(f"cell: expected a row below {shape[0]}, got {cell}")
+    cell = _row(cell, shape[0])
     frames = _frames(window, fs, shape[1])
     ax = axes_for(ax, 2.8)
     trace = np.ma.filled(cells[cell].astype(np.float64), np.nan)
@@ -86,10 +85,21 @@ def plot_trace(
     return finish(ax, title, "time (s)", "fluorescence\n(unit of the input)", legend="above")
 
 
+def _row(cell: int, n_cells: int) -> int:
+    if isinstance(cell, bool) or not isinstance(cell, int | np.integer):
+        raise TypeError(f"cell: expected a whole number, got {cell!r}")
+    if not -n_cells <= cell < n_cells:
+        raise ValueError(f"cell: expected a row below {n_cells}, got {cell}")
+    return int(cell)
+
+
 def _frames(window: tuple[float, float] | None, fs: float, n_frames: int) -> slice:
     if window is None:
         return slice(0, n_frames)
-    first, last = (float(second) for second in window)
+    try:
+        first, last = (float(second) for second in window)
+    except (TypeError, ValueError):
+        first = last = np.nan
     if not (np.isfinite([first, last]).all() and first < last):
         raise ValueError(f"window: expected two ascending numbers of seconds, got {window!r}")
     frames = slice(max(0, round(first * fs)), min(n_frames, round(last * fs)))
