@@ -1,6 +1,8 @@
-"""Recordings that break the pipeline's assumptions get an answer with its reason, silently."""
+"""Recordings that break the pipeline's assumptions get an answer with its reason."""
 
 import json
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -29,7 +31,12 @@ def usual(small):
 
 def answer(traces, fs=FS):
     """Run, and check what holds for every answer."""
-    result = run_cadecon(traces, fs)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = run_cadecon(traces, fs)
+    doubt = result.metadata["kernel_doubt"]
+    expected = [] if doubt is None else [f"the kernel may be wrong: {doubt}"]
+    assert [str(warning.message) for warning in caught] == expected
     details, shape = result.details, np.atleast_2d(traces).shape
     assert result.activity.shape == details.rate.shape == details.reconvolution.shape == shape
     assert np.isfinite(result.activity).all()
@@ -52,6 +59,10 @@ def test_no_events():
     assert not result.activity.any()
     assert not result.details.scale_known.any()
     assert all("no events" in flags for flags in judged.flags)
+    assert result.metadata["kernel_doubt"] == "no spike was found"
+    # As in `solve_trace`, there is no amplitude of one spike where there is none.
+    assert not result.alphas.any()
+    assert np.isnan(result.details.alpha_sd).all()
 
 
 def test_one_event():
@@ -151,6 +162,9 @@ def test_strong_drift_is_named_and_claims_nothing_wrong(small, usual, name, size
     flagged = [cell for cell, flags in enumerate(judged.flags) if "drift" in flags]
     assert flagged == sorted(result.details.drift)
     assert len(flagged) >= 5
+    moving = [cell for cell, said in result.details.drift.items() if "trend" in said]
+    expected = f"the baselines of {len(moving)} of 6 cells move nearly as fast as transients"
+    assert result.metadata["kernel_doubt"] == (expected if len(moving) > 3 else None)
     assert result.metadata["drift"] == {str(k): v for k, v in result.details.drift.items()}
 
 
@@ -206,6 +220,34 @@ def test_a_wrong_sampling_rate_only_stretches_time(small, usual, fs):
     counts, expected = (r.activity[known].sum(axis=1) for r in (result, usual))
     np.testing.assert_allclose(counts, expected, rtol=0.1, atol=2)
     assert result.metadata["tau_decay"] * fs == pytest.approx(0.4 * FS, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("fs", "bound"),
+    [
+        (0.01, "a decay of [0-9.]+ s is the (shortest|longest)"),
+        (0.3, "a (rise|decay) of [0-9.]+ s is the longest"),
+        (1e4, "a decay of [0-9.]+ s is the shortest"),
+    ],
+)
+def test_a_kernel_at_the_end_of_what_is_plausible_doubts_the_rate(small, fs, bound):
+    metadata = answer(small, fs)[0].metadata
+    doubt = rf"{bound} that was searched: is fs, {fs:g} Hz, the rate of these traces\?"
+    assert re.fullmatch(doubt, metadata["kernel_doubt"])
+    assert not metadata["converged"]
+    assert metadata["converged_at_iteration"] is None
+    # Where nothing is known of the shape nothing is known of times within a frame.
+    assert metadata["upsample_factor"] == 1
+
+
+def test_a_rate_beyond_any_microscope_is_refused(small):
+    with pytest.raises(ValueError, match=r"^fs: expected frames per second, up to 100000, got"):
+        run_cadecon(small, 1e9)
+
+
+def test_the_grid_has_a_thousand_bins_per_frame_at_most(small):
+    result = run_cadecon(small[:1, :300], FS, upsample_target=100_000)
+    assert result.metadata["upsample_factor"] == 1000
 
 
 FORMS = {

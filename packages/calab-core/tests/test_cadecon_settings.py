@@ -1,9 +1,11 @@
 """Settings of an automated deconvolution: fields, defaults, ranges."""
 
 import os
+import re
 
+import numpy as np
 import pytest
-from calab_core import CadeconSettings, DeconConfig
+from calab_core import CadeconSettings, DeconConfig, run_cadecon
 from pydantic import ValidationError
 
 #: The documented fields, in their order; all but the first are None where nothing is set.
@@ -105,6 +107,53 @@ def test_ranges_of_what_only_a_native_run_has(name, value):
         CadeconSettings(**{name: value})
     with pytest.raises(ValidationError, match=name):
         DeconConfig(**{name: value})
+
+
+@pytest.mark.parametrize("model", [DeconConfig, CadeconSettings])
+@pytest.mark.parametrize(("name", "good", "bad"), RANGES)
+def test_neither_text_nor_truth_is_a_number(model, name, good, bad):
+    for value in ("5", b"5", True, np.True_):
+        with pytest.raises(ValidationError, match=rf"{name}\n  Input should be a number"):
+            model(**{name: value})
+
+
+@pytest.mark.parametrize("model", [DeconConfig, CadeconSettings])
+@pytest.mark.parametrize("name", ["hp_filter_enabled", "lp_filter_enabled"])
+def test_neither_text_nor_a_number_is_a_flag(model, name):
+    assert getattr(model(**{name: np.False_}), name) is False
+    for value in ("no", 0, 1.0):
+        with pytest.raises(ValidationError, match=rf"{name}\n  Input should be True or False"):
+            model(**{name: value})
+
+
+def test_what_is_set_later_is_checked_too():
+    config = DeconConfig()
+    config.max_iterations = 5
+    with pytest.raises(ValidationError, match="max_iterations"):
+        config.max_iterations = -3
+    assert config.max_iterations == 5
+
+
+IN_ONE_LINE = [
+    ({"upsample_target": 0}, ValueError, "upsample_target: expected at least 1, got 0"),
+    ({"upsample_target": 10**400}, ValueError, "upsample_target: expected at most 1000000, got 1"),
+    ({"max_iterations": "5"}, TypeError, "max_iterations: expected a number, got '5'"),
+    ({"seed": 1.5}, ValueError, "seed: expected a valid integer, got 1.5"),
+    ({"kernel": "x"}, ValueError, "kernel: expected 'shared' or 'per_cell', got 'x'"),
+    ({"noise_constrained": "no"}, TypeError, "noise_constrained: expected True or False, got 'no'"),
+    (
+        {"seed": -1, "patience": "a"},
+        ValueError,
+        "patience: expected a number, got 'a'; seed: expected at least 0, got -1",
+    ),
+    ({"progress": True}, TypeError, "progress: expected a function or None, got True"),
+]
+
+
+@pytest.mark.parametrize(("given", "error", "message"), IN_ONE_LINE)
+def test_arguments_out_of_range_are_refused_in_one_line(given, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}[^\n]*$"):
+        run_cadecon(np.zeros((1, 100)), **given)
 
 
 @pytest.mark.parametrize("model", [DeconConfig, CadeconSettings])

@@ -54,8 +54,8 @@ def test_output_can_be_deconvolved_at_once(calab_command: Command) -> None:
     [
         (("--preset", "gcamp9z"), "no preset 'gcamp9z': there are clean, "),
         (("--preset", "clean", "--config", "c.json"), "either --preset or --config"),
-        (("--cells", 0), "num_cells: "),
-        (("--fs", "-2"), "fs_hz: "),
+        (("--cells", 0), "--cells: "),
+        (("--fs", "-2"), "--fs: "),
         (("--seed", "x"), "Invalid value for '--seed'"),
         (("--config", "no.json"), "no.json: no such file"),
         (("--config", "broken.json"), "broken.json: expected a JSON file"),

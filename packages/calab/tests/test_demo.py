@@ -83,7 +83,7 @@ def test_wrong_use_is_one_line(refused: Refused) -> None:
     assert "file is not a folder" in refused("demo", "--out", "file")
     assert "file is not a folder" in refused("demo", "--out", "file/deeper")
     assert "no preset 'x'" in refused("demo", "--preset", "x")
-    assert "num_timepoints: " in refused("demo", "--frames", 0)
+    assert "--frames: " in refused("demo", "--frames", 0)
     assert "--rate" in refused("demo", "--rate", -1)
     assert "--spike-snr" in refused("demo", "--spike-snr", 0)
     assert not Path("demo-output").exists()

@@ -103,7 +103,8 @@ def change(new: Kernel, old: Kernel) -> float:
 def bound_of(step: Step) -> str | None:
     """Say on which bound of the search a kernel rests that says that the rate may be wrong.
 
-    A rise on its lower bound does not: it is one that the frames cannot tell from none.
+    A rise on its lower bound does not: it is one that the frames cannot tell from none. Nor does a
+    rise that went as far as it may from where it began.
 
     Parameters
     ----------
@@ -117,14 +118,14 @@ def bound_of(step: Step) -> str | None:
     """
     kernel, origin = step.kernel, step.origin or step.kernel
     reach = math.exp(FARTHEST)
-    longest = min(RISES[1], origin.tau_rise * reach)
+    longest_rise = min(RISES[1], SEED_RISES[-1] * reach)
     shortest_decay = max(DECAYS[0], origin.tau_decay / reach)
     longest_decay = min(DECAYS[1], origin.tau_decay * reach)
     if kernel.tau_decay < NEAR_BOUND * shortest_decay:
         return f"a decay of {kernel.tau_decay:.3g} s is the shortest that was searched"
     if kernel.tau_decay > longest_decay / NEAR_BOUND:
         return f"a decay of {kernel.tau_decay:.3g} s is the longest that was searched"
-    if kernel.tau_rise > longest / NEAR_BOUND:
+    if kernel.tau_rise > longest_rise / NEAR_BOUND:
         return f"a rise of {kernel.tau_rise:.3g} s is the longest that was searched"
     return None
 

@@ -113,7 +113,7 @@ def run_cadecon(
     -----
     UserWarning
         If the kernel ends on a bound of the search, as under a wrong `fs`, where it is not called
-        converged; or if most cells drift. ``metadata["kernel_doubt"]`` says the same.
+        converged; if most cells drift; or if there are no spikes. ``metadata["kernel_doubt"]`` says the same.
 
     References
     ----------
@@ -167,11 +167,13 @@ def run_cadecon(
     if found.doubt is not None:
         # Times within a frame would be those of a shape that nobody knows.
         recording, steady = (replace(one, upsample_factor=1) for one in (recording, steady))
-    elif found.n_events and len(drift.trends) > MOSTLY * usable.size:
+    elif len(drift.trends) > MOSTLY * usable.size:
         found.doubt = MOVING.format(len(drift.trends), usable.size)
+    cells = deconvolve_cells(steady, usable, found, drift, report)
+    if found.doubt is None and usable.size and not any(times.size for times in cells.times):
+        found.doubt = "no spike was found"
     if found.doubt is not None:
         warnings.warn(f"the kernel may be wrong: {found.doubt}", UserWarning, stacklevel=2)
-    cells = deconvolve_cells(steady, usable, found, drift, report)
     for cell, trend in drift.trends.items():
         cells.removed[cell] += trend
     return assemble(recording, found, cells, ids, excluded, drift.reasons())

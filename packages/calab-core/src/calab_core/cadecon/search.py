@@ -159,7 +159,7 @@ class _Search:
     def refuse_bound(self) -> None:
         """Take a kernel on a bound of the search for none that was found."""
         bound = bound_of(self.step)
-        if bound is not None and self.found.n_events:
+        if bound is not None:
             rate = self.windows.recording.fs
             self.found.doubt = f"{bound}: is fs, {rate:g} Hz, the rate of these traces?"
             self.found.converged_at = None
