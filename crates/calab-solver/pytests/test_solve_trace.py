@@ -203,9 +203,23 @@ def test_gaps_are_masked():
         ({"lambda_": np.nan}, "lambda_: "),
         ({"tol": -1.0}, "tol: "),
         ({"warm_counts": -np.ones(50)}, "warm_counts: "),
+        ({"trace": [[1.0, 2.0], [3.0]]}, "^trace: expected rows of equal length"),
     ],
 )
 def test_bad_input_is_one_clear_error(changed, message):
     given = {"trace": np.zeros(50), "tau_rise": 0.1, "tau_decay": 0.6, "fs": FS} | changed
     with pytest.raises(ValueError, match=message):
         solve_trace(**given)
+
+
+@pytest.mark.parametrize("name", ["hp_enabled", "lp_enabled", "noise_constrained"])
+@pytest.mark.parametrize("value", ["no", 0, 1.0, None])
+def test_flags_are_true_or_false(name, value):
+    with pytest.raises(TypeError, match=f"^{name}: expected True or False, got {value!r}$"):
+        solve_trace(np.zeros(50), 0.1, 0.6, FS, **{name: value})
+
+
+@pytest.mark.parametrize("trace", [None, "abc", [True, False], 1j * np.ones(5)])
+def test_a_trace_holds_numbers(trace):
+    with pytest.raises(TypeError, match=r"^trace: expected real numbers, got dtype"):
+        solve_trace(trace, 0.1, 0.6, FS)

@@ -82,6 +82,8 @@ def test_a_baseline_that_is_not_above_zero_names_the_cell(recording):
 REFUSED = {
     "fs": ({"fs": 0.0}, ValueError, "fs: expected a finite number above 0, got 0.0"),
     "window": ({"window_s": np.inf}, ValueError, "window_s: expected a finite number above 0"),
+    "short window": ({"window_s": 1e-9}, ValueError, "window_s: expected 1 frame to 2"),
+    "long window": ({"window_s": 1e9}, ValueError, "window_s: expected 1 frame to 2"),
     "baseline": ({"baseline": "median"}, ValueError, "baseline: expected 'sliding' or 'constant'"),
     "quantile": ({"quantile": 1.0}, ValueError, "quantile: expected a number between 0 and 1"),
     "quantile of the window": ({"quantile": 0.1}, ValueError, "expected 0.2 with baseline='slid"),

@@ -123,7 +123,8 @@ def test_noise_is_sized_by_one_spike(spike_snr: float) -> None:
 def test_silent_cells_are_neither_scored_nor_an_error() -> None:
     silent = {"model_type": "poisson", "rate_hz": 1e-6}
     config = presets.gcamp6f(num_cells=2, num_timepoints=300, spike_model=silent)
-    demo = run_demo(with_spike_snr(config, 8.0))
+    with pytest.warns(UserWarning, match="^the kernel may be wrong: no spike was found$"):
+        demo = run_demo(with_spike_snr(config, 8.0))
     assert np.isnan(demo.rate_correlation).all()
     assert np.isnan(demo.count_error).all()
     assert np.isnan(demo.summary()["rate_correlation_median"])

@@ -110,6 +110,8 @@ def test_trace_names_the_cell_as_the_caller_does(
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "three": ({"window": (0.0, 1.0, 2.0)}, "window: expected two ascending numbers of seconds"),
+    "letters": ({"window": "ab"}, "window: expected two ascending numbers of seconds"),
     "cell": ({"cell": 3}, "cell: expected a row below 3, got 3"),
     "window": ({"window": (9.0, 2.0)}, "window: expected two ascending numbers of seconds"),
     "beyond": ({"window": (90.0, 99.0)}, "window: expected seconds within 50 s"),
@@ -124,6 +126,19 @@ def test_trace_refuses(
     arguments = {"traces": simulation.traces, "cell": 0} | changes
     with pytest.raises(ValueError, match=message):
         calab.plot_trace(result, **arguments)
+
+
+@pytest.mark.parametrize("cell", ["a", 1.0, None, True])
+def test_a_cell_is_a_whole_number(
+    simulation: SimulationResult, result: CaDeconResult, cell: Any
+) -> None:
+    with pytest.raises(TypeError, match=f"^cell: expected a whole number, got {cell!r}$"):
+        calab.plot_trace(result, simulation.traces, cell)
+
+
+def test_axes_are_those_of_matplotlib(result: CaDeconResult) -> None:
+    with pytest.raises(TypeError, match=r"^ax: expected axes of matplotlib, got int$"):
+        calab.plot_kernel(result, ax=3)  # type: ignore[arg-type]
 
 
 def test_other_things_than_results_are_refused(result: CaDeconResult) -> None:

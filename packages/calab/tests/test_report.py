@@ -170,6 +170,12 @@ def test_nothing_is_left_of_a_page_that_fails(
         calab.write_report(spoilt, simulation.traces, "report.html", quality=few)
     with pytest.raises(ValueError, match="traces: expected the shape of the activity"):
         calab.write_report(spoilt, simulation.traces[:2], "report.html")
+    with pytest.raises(TypeError, match="path: expected a str or Path, got NoneType"):
+        calab.write_report(spoilt, simulation.traces, None)  # type: ignore[arg-type]
+    with pytest.raises(IsADirectoryError, match=r"path: expected a file to write, got .*'\.'"):
+        calab.write_report(spoilt, simulation.traces, ".")
+    with pytest.raises(NotADirectoryError, match="path: expected an existing folder, got 'none'"):
+        calab.write_report(spoilt, simulation.traces, "none/report.html")
     with pytest.raises(TypeError, match="result: expected a CaDeconResult"):
         calab.write_report(None, simulation.traces, "report.html")  # type: ignore[arg-type]
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
@@ -177,3 +183,15 @@ def test_nothing_is_left_of_a_page_that_fails(
         calab.write_report(spoilt, simulation.traces, "report.html")
     assert [path.name for path in Path().iterdir()] == ["report.html"]
     assert Path("report.html").read_text() == "old"
+
+
+def test_a_doubtful_kernel_is_said_at_once(
+    simulation: SimulationResult, spoilt: CaDeconResult
+) -> None:
+    said = "The kernel may be wrong:"
+    calab.write_report(spoilt, simulation.traces, "report.html")
+    assert said not in Path("report.html").read_text("utf-8")
+    metadata = spoilt.metadata | {"kernel_doubt": "is fs, 3 Hz, < the rate?"}
+    doubted = CaDeconResult(*spoilt[:-1], metadata, details=spoilt.details)
+    calab.write_report(doubted, simulation.traces, "report.html")
+    assert f"{said}</strong> is fs, 3 Hz, &lt; the rate?" in Path("report.html").read_text("utf-8")

@@ -95,6 +95,7 @@ class Demo:
             "true_tau_decay_s": true.tau_decay_s,
             "tau_rise_error": found["tau_rise"] / true.tau_rise_s - 1,
             "tau_decay_error": found["tau_decay"] / true.tau_decay_s - 1,
+            "kernel_method": found["kernel_method"],
             "kernel_converged": found["converged"],
             "scale_known": int(details.scale_known.sum()),
             "count_error_median": _median(self.count_error),

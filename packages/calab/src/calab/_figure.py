@@ -22,6 +22,8 @@ __all__ = ["draw_demo"]
 
 _WINDOW_S = 40.0
 _QUANTILES = (0.9, 0.5, 0.1)
+# Rates below this, per second, are what rounding leaves.
+_DUST = 1e-6
 
 
 def draw_demo(demo: Demo) -> Figure:
@@ -77,7 +79,9 @@ def _draw_cell(above: Axes, below: Axes, demo: Demo, cell: int) -> None:
     true, inferred = _rates(demo, cell)
     below.fill_between(time, true[window], color=TRUE, alpha=0.35, lw=0, label="true spike rate")
     below.plot(time, inferred[window], color=INFERRED, lw=1.4, label="inferred rate")
-    top = 1.4 * max(true[window].max(), inferred[window].max(), 1e-9)
+    # Of silence smoothing leaves dust, on which no axis should be scaled.
+    highest = float(max(true[window].max(), inferred[window].max()))
+    top = 1.4 * highest if highest > _DUST else 1.0
     frames = np.flatnonzero(spikes[0, window])
     below.vlines(frames / fs, 0.9 * top, top, color=TRUE, lw=0.9, label="true spikes")
     found = demo.result.details.spike_times[cell] - window.start / fs
@@ -89,7 +93,9 @@ def _draw_cell(above: Axes, below: Axes, demo: Demo, cell: int) -> None:
 
 
 def _verdict(demo: Demo, cell: int) -> str:
-    text = f"cell {cell}: correlation {demo.rate_correlation[cell]:.2f}"
+    score = demo.rate_correlation[cell]
+    agreement = f"correlation {score:.2f}" if np.isfinite(score) else "nothing to correlate"
+    text = f"cell {cell}: {agreement}"
     true, found = demo.spikes[cell].sum(), demo.result.activity[cell].sum()
     if demo.result.details.scale_known[cell]:
         return f"{text}, {found:.0f} spikes for {true:.0f}"
@@ -110,7 +116,9 @@ def _draw_kernel(axes: Axes, demo: Demo) -> None:
     time = np.arange(demo.kernel.size) / demo.simulation.config.fs_hz
     found = demo.result.metadata
     axes.plot(time, demo.measured_kernel, "o", ms=3, color=TRUE, label="measured by true spikes")
-    axes.plot(time, demo.kernel, color=FIT, lw=1.6, label="found in the traces")
+    assumed = found["kernel_method"] == "assumed"
+    label = "assumed, without events" if assumed else "found in the traces"
+    axes.plot(time, demo.kernel, color=FIT, lw=1.6, label=label)
     title = f"one spike: rise {found['tau_rise']:.3g} s, decay {found['tau_decay']:.3g} s"
     axes.set_title(title, loc="left", fontsize=10)
     axes.set_xlabel("time after the spike (s)")
@@ -140,6 +148,9 @@ def _draw_scores(axes: Axes, demo: Demo) -> None:
         median = float(np.median(scores))
         axes.axvline(median, color="black", lw=1, ls="--", label=f"median {median:.2f}")
         axes.legend(frameon=False, loc="upper left")
+    else:
+        axes.text(0.5, 0.5, "no spikes to compare", transform=axes.transAxes, ha="center")
+        axes.set_yticks([])
     axes.set_title("agreement with the truth", loc="left", fontsize=10)
     axes.set_xlabel(f"correlation of rates ({SMOOTHING_S:g} s Gaussian)")
     axes.set_ylabel("cells")

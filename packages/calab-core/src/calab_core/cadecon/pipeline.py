@@ -112,8 +112,9 @@ def run_cadecon(
     Warns
     -----
     UserWarning
-        If the kernel ends on a bound of the search, as under a wrong `fs`, where it is not called
-        converged; if most cells drift; or if there are no spikes. ``metadata["kernel_doubt"]`` says the same.
+        If the kernel ends on a bound of the search, as under a wrong `fs`, and is not called
+        converged; if most cells drift; or if there are no spikes. ``metadata["kernel_doubt"]`` says
+        the same.
 
     References
     ----------

@@ -106,7 +106,7 @@ class CaDeconResult(_Fields):
     activity : numpy.ndarray, shape (n_cells, n_frames), float32
         Spike counts per frame; 0 for cells that were excluded.
     alphas : numpy.ndarray, shape (n_cells,), float64
-        Amplitude of one spike: the peak of its transient, in units of the traces.
+        Amplitude of one spike: the peak of its transient, in units of the traces; 0 without spikes.
     baselines : numpy.ndarray, shape (n_cells,), float64
         Mean over the frames of what stands below the fit, in units of the traces.
     pves : numpy.ndarray, shape (n_cells,), float64
@@ -124,7 +124,8 @@ class CaDeconResult(_Fields):
         CaDecon export (``tau_rise``, ``tau_decay``, ``beta``, ``num_iterations``, ``converged``,
         ``h_free``, ...), and ``settings``, ``versions``, ``history`` (``iteration``,
         ``tau_rise``, ``tau_decay``, ``kernel_change``, ``pve`` and ``method`` of each iteration),
-        ``kernel_method`` (``"searched"`` or ``"sampled"``) and ``sampled`` (what averaging over
+        ``kernel_method`` (``"searched"``, ``"sampled"``, or ``"assumed"`` without events),
+        ``kernel_doubt`` (why the kernel may be wrong, or None), ``sampled`` (what averaging over
         explanations gave, and whether it ``rested``; None with few events), ``cell_ids``,
         ``excluded``, ``noise``, ``alphas``, ``alpha_sd``, ``scale_known``, ``cells_converged``,
         ``thresholds``, ``units``, ``kernel_mode`` and ``drift``.

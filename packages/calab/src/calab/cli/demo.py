@@ -122,12 +122,30 @@ def _shown(summary: dict[str, Any]) -> dict[str, str]:
     return {
         "recording": f"{s['cells']} cells x {s['frames']} frames at {s['fs_hz']:g} Hz, "
         f"{s['spikes_per_s']:.2f} spikes/s, one spike {s['spike_snr']:.1f} times the noise",
-        "kernel found": f"tau_rise {s['tau_rise_s']:.3g} s ({s['tau_rise_error']:+.0%}), "
-        f"tau_decay {s['tau_decay_s']:.3g} s ({s['tau_decay_error']:+.0%})",
+        "kernel found": _kernel(s),
         "amplitude of one spike": f"known for {s['scale_known']} of {s['cells']} cells",
-        "spike count": f"off by {s['count_error_absolute_median']:.1%} (median of these cells)",
+        "spike count": f"off by {s['count_error_absolute_median']:.1%} (median of these cells)"
+        if _is(s["count_error_absolute_median"])
+        else "not claimed",
         "correlation with true rate": f"{s['rate_correlation_median']:.3f} median, "
-        f"{s['rate_correlation_mean']:.3f} mean of {s['cells_scored']} cells",
+        f"{s['rate_correlation_mean']:.3f} mean of {s['cells_scored']} cells"
+        if s["cells_scored"]
+        else "none: no cell has both true and inferred spikes",
         "time": f"simulate {s['seconds_simulate']:.3f} s, deconvolve "
         f"{s['seconds_deconvolve']:.3f} s",
     }
+
+
+def _kernel(summary: dict[str, Any]) -> str:
+    s = summary
+    if s["kernel_method"] == "assumed":
+        rise, decay = f"tau_rise {s['tau_rise_s']:.3g} s", f"tau_decay {s['tau_decay_s']:.3g} s"
+        return f"none, without events: {rise}, {decay} were assumed"
+    return (
+        f"tau_rise {s['tau_rise_s']:.3g} s ({s['tau_rise_error']:+.0%}), "
+        f"tau_decay {s['tau_decay_s']:.3g} s ({s['tau_decay_error']:+.0%})"
+    )
+
+
+def _is(value: float) -> bool:
+    return value == value
