@@ -51,6 +51,7 @@ def record(
     frames: int,
     seed: int,
     drift: bool = True,
+    rate_hz: float = 1.0,
 ) -> Recording:
     """Simulate a preset with noise that is ``1 / spike_snr`` of one spike's peak.
 
@@ -65,17 +66,19 @@ def record(
     preset : str
         Name of a method of ``calab_sim.presets``.
     spikes : {"markov", "poisson"}
-        Bursts as in the preset, or one spike a second at random.
+        Bursts as in the preset, or spikes at random.
     spike_snr : float or None
     cells, frames, seed : int
     drift : bool
         Whether the baseline wanders as in the preset: by 0.2 % of the largest value a frame, which
         in bursts is as much as the noise of a spike's peak over 8, so that the peak is no longer
         8 deviations of all that is no spike.
+    rate_hz : float
+        Spikes per second of those at random.
     """
     settings: dict[str, object] = {"num_cells": cells, "num_timepoints": frames, "seed": seed}
     if spikes == "poisson":
-        settings["spike_model"] = PoissonConfig(rate_hz=1.0)
+        settings["spike_model"] = PoissonConfig(rate_hz=rate_hz)
     if spike_snr is not None:
         settings["noise"] = {"snr": NOISELESS}
     if not drift:

@@ -17,7 +17,7 @@ import calab
 import numpy as np
 from _memory import peak_memory
 from _peers import Outcome, run_peer
-from _simulated import record
+from _simulated import SpikeModel, record
 from _timing import Figure, machine, repeated, table, threads, timed
 from calab import SolveTraceResult
 from calab_sim import SimulationResult, simulate
@@ -125,21 +125,28 @@ def single_traces(size: Mapping[str, int], peers: str | None) -> list[Figure]:
     """Compare ``solve_trace`` at the true time constants, and both counts with the truth.
 
     In the default simulation one spike is far below the noise; so the same is done where one spike
-    is eight times as large as the noise.
+    is eight times as large as the noise: in the same bursts, and at random at two rates.
     """
     recording = simulate(num_cells=size["traces"], num_timepoints=size["frames"], fs_hz=FS)
     traces = np.asarray(recording.traces, dtype=np.float64)
     spikes = np.array([cell.spikes for cell in recording.ground_truth])
-    clear = record(
-        "gcamp6f", "markov", 8.0, cells=size["traces"], frames=size["frames"], seed=1, drift=False
-    )
-    if (clear.tau_rise, clear.tau_decay, clear.fs) != (TAU_RISE, TAU_DECAY, FS):
-        raise ValueError("the preset gcamp6f no longer has the kernel of the default simulation")
+    cases = [("", traces, float(spikes.sum()))]
+    kinds: list[tuple[str, SpikeModel, float]] = [
+        (", clear bursts", "markov", 0.0),
+        (", clear 1 Hz", "poisson", 1.0),
+        (", clear 0.3 Hz", "poisson", 0.3),
+    ]
+    shape = {"cells": size["traces"], "frames": size["frames"]}
+    for label, model, rate in kinds:
+        clear = record("gcamp6f", model, 8.0, seed=1, drift=False, rate_hz=rate, **shape)
+        if (clear.tau_rise, clear.tau_decay, clear.fs) != (TAU_RISE, TAU_DECAY, FS):
+            raise ValueError("gcamp6f no longer has the kernel of the default simulation")
+        cases.append((label, clear.traces, float(clear.counts.sum())))
     figures = [
         one
-        for label, mine, counts in (("", traces, spikes), (", clear", clear.traces, clear.counts))
+        for label, mine, true in cases
         for constrained in (False, True)
-        for one in compare(mine, float(counts.sum()), constrained, peers, label)
+        for one in compare(mine, true, constrained, peers, label)
     ]
     return figures + bounds(recording, traces)
 

@@ -381,9 +381,9 @@ def test_counts_judges_every_recording(tmp_path):
 
 def test_cadecon_has_every_row(tmp_path):
     rows, _ = run("cadecon.py", tmp_path)
-    assert len(rows) == 13
+    assert len(rows) == 21
     beside_peer = [row for row in rows if row["ratio"] is None]
-    assert len(beside_peer) == 10
+    assert len(beside_peer) == 18
     verdicts = [row["verdict"] for row in rows if row["ratio"] is not None]
     assert verdicts.count("shown") == 1
     assert set(verdicts) <= {"met", "MISSED", "shown"}

@@ -13,6 +13,7 @@ mod bins;
 mod cells;
 mod field;
 mod foot;
+mod mixture;
 mod placement;
 mod polish;
 mod powers;

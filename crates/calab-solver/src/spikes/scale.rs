@@ -7,15 +7,14 @@
 //! with the null level as measure of what is no spike: `s` and the threshold are in proportion to it,
 //! and `log(α / null)` has a prior that is normal below its mean. The weight `w` and the spread `cv` are averaged over grids.
 
+use fearless_simd::Level;
 use libm::{erfc, exp, log, sqrt};
 
+use super::mixture::{Part, REACH, SQRT_TWO_PI, log_mixtures};
 use crate::error::{SolverError, check_positive};
 
-/// Standard deviations beyond which a normal density is nothing beside that of outliers.
-const REACH: f64 = 6.0;
 /// Standard deviations of the logarithm of amplitudes that are no whole multiples.
 const SMOOTH: [f64; 4] = [0.4, 0.56, 0.8, 1.12];
-const SQRT_TWO_PI: f64 = 2.506_628_274_631_000_2;
 
 /// How the amplitude of one spike is found.
 #[derive(Clone, Debug, PartialEq)]
@@ -192,13 +191,6 @@ fn spaced(low: f64, high: f64, count: usize) -> Vec<f64> {
     (0..count).map(|k| low + k as f64 * step).collect()
 }
 
-/// Events that hold `n` spikes: mean, standard deviation, and the share above the threshold.
-struct Part {
-    mean: f64,
-    sd: f64,
-    above: f64,
-}
-
 /// Averaged over weights, variations and shares of outliers.
 fn log_likelihood(
     events: &[f64],
@@ -209,7 +201,7 @@ fn log_likelihood(
 ) -> f64 {
     let of = |&variation: &f64| {
         let parts = parts(events.last().copied(), alpha, variation, options);
-        let fits = mixtures(events, &parts, weights, &options.outliers);
+        let fits = log_mixtures(Level::new(), events, &parts, weights, &options.outliers);
         let priors = weights.iter().cycle().map(|(_, log_prior)| log_prior);
         let logs = fits.iter().zip(priors).map(|(fit, log_prior)| share * fit + log_prior);
         log_sum(&logs.collect::<Vec<_>>()) - log(options.outliers.len() as f64)
@@ -247,60 +239,6 @@ fn parts(largest: Option<f64>, alpha: f64, variation: f64, options: &ScaleOption
         .take_while(|(k, part)| *k == 0 || reached(part))
         .map(|(_, part)| part)
         .collect()
-}
-
-/// Logarithms of the density of all events under every weight, for one share of outliers after the
-/// other; outliers have the density `1 / 5x`.
-fn mixtures(events: &[f64], parts: &[Part], weights: &[(f64, f64)], outliers: &[f64]) -> Vec<f64> {
-    let count = weights.len();
-    let (shares, above) = shares(parts, weights);
-    let mut logs = vec![0.0; count * outliers.len()];
-    let (mut products, mut densities) = (vec![1.0; logs.len()], vec![0.0; count]);
-    for (k, &x) in events.iter().enumerate() {
-        densities.fill(0.0);
-        for (part, shares) in parts.iter().zip(shares.chunks_exact(count)) {
-            let z = (x - part.mean) / part.sd;
-            if z.abs() < REACH {
-                let density = exp(-0.5 * z * z) / (SQRT_TWO_PI * part.sd);
-                densities.iter_mut().zip(shares).for_each(|(sum, share)| *sum += density * share);
-            }
-        }
-        densities.iter_mut().zip(&above).for_each(|(density, above)| *density /= above);
-        for (products, share) in products.chunks_exact_mut(count).zip(outliers) {
-            let outlier = share / (5.0 * x) + 1e-30;
-            for (product, density) in products.iter_mut().zip(&densities) {
-                *product *= (1.0 - share) * density + outlier;
-            }
-        }
-        // A logarithm costs more than all before it; eight factors of at least 1e-30 fit.
-        if k % 8 == 7 || k + 1 == events.len() {
-            for (sum, product) in logs.iter_mut().zip(&mut products) {
-                *sum += log(*product);
-                *product = 1.0;
-            }
-        }
-    }
-    logs
-}
-
-/// The share of every number of spikes, numbers in rows and weights in columns, and for each weight
-/// the share of events above the threshold.
-fn shares(parts: &[Part], weights: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
-    let mut powers: Vec<f64> = weights.iter().map(|(w, _)| 1.0 - w).collect();
-    let mut shares = Vec::with_capacity(parts.len() * weights.len());
-    let mut above = vec![0.0; weights.len()];
-    for part in parts {
-        for ((sum, power), (w, _)) in above.iter_mut().zip(&mut powers).zip(weights) {
-            *sum += *power * part.above;
-            shares.push(*power);
-            *power *= w;
-        }
-    }
-    // Larger numbers than those of the parts lie above the threshold as a whole.
-    for ((sum, power), (w, _)) in above.iter_mut().zip(&powers).zip(weights) {
-        *sum = (*sum + power / (1.0 - w)).max(1e-12);
-    }
-    (shares, above)
 }
 
 /// Logarithm of the likelihood of events that hold no whole numbers of anything: log-normal, as wide
