@@ -16,8 +16,11 @@ from .working import Recording
 __all__ = ["LEAST_EVENTS", "holds", "is_lost", "sample_windows"]
 
 #: Frames on which the chain runs at most, which bounds its time: on few until the kernel is near,
-#: then on more, which know it better.
-FEW_FRAMES, FRAMES = 1 << 16, 1 << 18
+#: then on more, which know it better, and on many where these leave it noisy.
+FEW_FRAMES, FRAMES, MANY_FRAMES = 1 << 16, 1 << 18, 1 << 19
+#: Standard deviation of the logarithm of the decay along the later half of its way from which on it
+#: is noisy: a dozen sweeps decide alike, so that the mean over thirty is known to as much.
+NOISY = 0.012
 #: Sweeps of the chain with the kernel moving, at most: so many on `FRAMES`, more on fewer, where
 #: each takes less and says less, up to a bound.
 SWEEPS, MOST_SWEEPS = 240, 480
@@ -64,7 +67,7 @@ def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledK
     bins = FAST_BINS if start.tau_rise * recording.fs < 2 else BINS
     plan, done = _plan(windows), 0
     while plan:
-        # That a kernel will creep is not foreseen.
+        # That a kernel will creep or be noisy is not foreseen.
         ahead = [_pieces(windows, frames) for frames in dict.fromkeys(plan)]
         lengths = [_sweeps(pieces) + BURN_IN for pieces in ahead]
         total = done + sum(lengths)
@@ -77,7 +80,10 @@ def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledK
         done += lengths[0]
         if is_lost(sampled, start) or not _fits(sampled):
             break
-        plan = [] if plan[0] == FRAMES and sampled.rested else plan[1:]
+        if plan[0] == FRAMES and sampled.rested:
+            plan = [MANY_FRAMES] if _is_noisy(sampled) and _has_more(windows) else []
+        else:
+            plan = plan[1:]
         if plan:
             windows.settle(kernel, deep=True)
     if done < total:
@@ -92,6 +98,15 @@ def _plan(windows: Windows) -> list[int]:
     """
     few, many = (len(_chosen(windows.windows, frames)) for frames in (FEW_FRAMES, FRAMES))
     return ([FEW_FRAMES] if few < many else []) + [FRAMES] * (1 + MORE_RUNS)
+
+
+def _has_more(windows: Windows) -> bool:
+    return len(_chosen(windows.windows, FRAMES)) < len(_chosen(windows.windows, MANY_FRAMES))
+
+
+def _is_noisy(sampled: SampledKernel) -> bool:
+    decays = np.log([decay for _, decay in sampled.history])
+    return bool(np.std(decays[decays.size // 2 :]) > NOISY)
 
 
 def _after(report: Report, before: int, total: int) -> Callable[[int, int], object]:
