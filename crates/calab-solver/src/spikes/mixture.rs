@@ -34,11 +34,50 @@ const INVERSE_FACTORIALS: [f64; 13] = [
     1.0,
 ];
 
-/// Events that hold `n` spikes: mean, standard deviation, and the share above the threshold.
+/// Events that hold `n` spikes: mean, standard deviation, and the shares above the threshold and in
+/// the gap below it.
 pub(super) struct Part {
     pub(super) mean: f64,
     pub(super) sd: f64,
     pub(super) above: f64,
+    pub(super) gap: f64,
+}
+
+/// How many spikes events hold under every weight.
+pub(super) struct Shares {
+    /// Of every number of spikes; numbers in rows, weights in columns.
+    of: Vec<f64>,
+    /// Of all events above the threshold, by weight.
+    above: Vec<f64>,
+    /// Of all events in the gap, by weight.
+    gap: Vec<f64>,
+}
+
+impl Shares {
+    /// Those of parts under weights.
+    pub(super) fn new(parts: &[Part], weights: &[(f64, f64)]) -> Self {
+        let mut powers: Vec<f64> = weights.iter().map(|(w, _)| 1.0 - w).collect();
+        let mut of = Vec::with_capacity(parts.len() * weights.len());
+        let (mut above, mut gap) = (vec![0.0; weights.len()], vec![0.0; weights.len()]);
+        for part in parts {
+            for (k, (w, _)) in weights.iter().enumerate() {
+                above[k] += powers[k] * part.above;
+                gap[k] += powers[k] * part.gap;
+                of.push(powers[k]);
+                powers[k] *= w;
+            }
+        }
+        // Larger numbers than those of the parts lie above the threshold as a whole.
+        for ((sum, power), (w, _)) in above.iter_mut().zip(&powers).zip(weights) {
+            *sum = (*sum + power / (1.0 - w)).max(1e-12);
+        }
+        Self { of, above, gap }
+    }
+
+    /// Share of the events above the gap's lower edge that lie in it, by weight.
+    pub(super) fn in_gap(&self) -> impl Iterator<Item = f64> {
+        self.gap.iter().zip(&self.above).map(|(gap, above)| gap / (gap + above))
+    }
 }
 
 /// Logarithms of the density of all events, which ascend, under every weight, for one share of
@@ -47,11 +86,10 @@ pub(super) fn log_mixtures(
     level: Level,
     events: &[f64],
     parts: &[Part],
-    weights: &[(f64, f64)],
+    shares: &Shares,
     outliers: &[f64],
 ) -> Vec<f64> {
-    let (shares, above) = shares(parts, weights);
-    dispatch!(level, simd => log_products(simd, events, parts, &shares, &above, outliers))
+    dispatch!(level, simd => log_products(simd, events, parts, shares, outliers))
 }
 
 #[inline(always)]
@@ -59,8 +97,7 @@ fn log_products<S: Simd>(
     simd: S,
     events: &[f64],
     parts: &[Part],
-    shares: &[f64],
-    above: &[f64],
+    Shares { of, above, .. }: &Shares,
     outliers: &[f64],
 ) -> Vec<f64> {
     let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
@@ -76,7 +113,7 @@ fn log_products<S: Simd>(
         let x = f64x8::load_array_ref(simd, &row);
         let counted = f64x8::load_array_ref(simd, &counted).simd_gt(zero);
         densities.fill(zero);
-        for (part, shares) in parts.iter().zip(shares.chunks_exact(above.len())) {
+        for (part, shares) in parts.iter().zip(of.chunks_exact(above.len())) {
             let reach = REACH * part.sd;
             if row[LANES - 1] > part.mean - reach && row[0] < part.mean + reach {
                 let density = density(simd, x, part);
@@ -131,26 +168,6 @@ fn exponential<S: Simd>(simd: S, x: f64x8<S>) -> f64x8<S> {
     sum
 }
 
-/// The share of every number of spikes, numbers in rows and weights in columns, and for each weight
-/// the share of events above the threshold.
-fn shares(parts: &[Part], weights: &[(f64, f64)]) -> (Vec<f64>, Vec<f64>) {
-    let mut powers: Vec<f64> = weights.iter().map(|(w, _)| 1.0 - w).collect();
-    let mut shares = Vec::with_capacity(parts.len() * weights.len());
-    let mut above = vec![0.0; weights.len()];
-    for part in parts {
-        for ((sum, power), (w, _)) in above.iter_mut().zip(&mut powers).zip(weights) {
-            *sum += *power * part.above;
-            shares.push(*power);
-            *power *= w;
-        }
-    }
-    // Larger numbers than those of the parts lie above the threshold as a whole.
-    for ((sum, power), (w, _)) in above.iter_mut().zip(&powers).zip(weights) {
-        *sum = (*sum + power / (1.0 - w)).max(1e-12);
-    }
-    (shares, above)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,31 +178,44 @@ mod tests {
             mean: 5.0 * f64::from(n),
             sd: 0.6 + 0.2 * f64::from(n),
             above: 1.0 - 0.1 / f64::from(n),
+            gap: 0.08 / f64::from(n),
         };
         (events, (1..=12).map(part).collect(), vec![(0.1, 0.0), (0.5, 0.0), (0.9, 0.0)])
+    }
+
+    /// Share of events of so many spikes.
+    fn geometric(k: usize, w: f64) -> f64 {
+        (1.0 - w) * w.powi(k as i32)
+    }
+
+    /// Sum over parts, and the share of larger numbers.
+    fn total(parts: &[Part], w: f64, of: impl Fn(&Part) -> f64) -> (f64, f64) {
+        let sum = parts.iter().enumerate().map(|(k, part)| geometric(k, w) * of(part)).sum();
+        (sum, w.powi(parts.len() as i32))
     }
 
     #[test]
     fn is_the_sum_of_logarithms_of_the_mixture() {
         let (events, parts, weights) = example();
         let outliers = [0.02, 0.2];
-        let (shares, above) = shares(&parts, &weights);
         let mut expected = Vec::new();
         for outlier in outliers {
-            for w in 0..weights.len() {
+            for (w, _) in &weights {
+                let (seen, larger) = total(&parts, *w, |part| part.above);
                 let one = |x: &f64| {
-                    let of = |(k, part): (usize, &Part)| {
+                    let near = |part: &Part| {
                         let z = (x - part.mean) / part.sd;
                         let near = if z.abs() < REACH { libm::exp(-0.5 * z * z) } else { 0.0 };
-                        near / (SQRT_TWO_PI * part.sd) * shares[k * weights.len() + w]
+                        near / (SQRT_TWO_PI * part.sd)
                     };
-                    let mixed: f64 = parts.iter().enumerate().map(of).sum();
-                    log((1.0 - outlier) * mixed / above[w] + outlier / (5.0 * x) + 1e-30)
+                    let mixed = total(&parts, *w, near).0;
+                    log((1.0 - outlier) * mixed / (seen + larger) + outlier / (5.0 * x) + 1e-30)
                 };
                 expected.push(events.iter().map(one).sum::<f64>());
             }
         }
-        let found = log_mixtures(Level::new(), &events, &parts, &weights, &outliers);
+        let shares = Shares::new(&parts, &weights);
+        let found = log_mixtures(Level::new(), &events, &parts, &shares, &outliers);
         for (a, b) in found.iter().zip(&expected) {
             assert!((a - b).abs() < 1e-9 * b.abs(), "{a} for {b}");
         }
@@ -194,13 +224,39 @@ mod tests {
     #[test]
     fn every_instruction_set_gives_the_same() {
         let (events, parts, weights) = example();
-        let go = |level| log_mixtures(level, &events, &parts, &weights, &[0.02]);
-        assert_eq!(go(Level::baseline()), go(Level::new()));
+        let shares = Shares::new(&parts, &weights);
+        let go = |level| log_mixtures(level, &events, &parts, &shares, &[0.02]);
+        let mut levels = vec![Level::baseline()];
+        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+        levels.extend(
+            [
+                Level::new().as_sse4_2().map(Level::Sse4_2),
+                Level::new().as_avx2().map(Level::Avx2),
+                Level::new().as_avx512().map(Level::Avx512),
+            ]
+            .into_iter()
+            .flatten(),
+        );
+        for level in levels {
+            assert_eq!(go(level), go(Level::new()));
+        }
+    }
+
+    #[test]
+    fn the_share_in_the_gap_is_that_of_its_parts() {
+        let (_, parts, weights) = example();
+        let found: Vec<f64> = Shares::new(&parts, &weights).in_gap().collect();
+        for ((w, _), found) in weights.iter().zip(found) {
+            let ((gap, _), (above, larger)) =
+                (total(&parts, *w, |part| part.gap), total(&parts, *w, |part| part.above));
+            assert!((found - gap / (gap + above + larger)).abs() < 1e-14);
+        }
     }
 
     #[test]
     fn no_events_have_the_density_1() {
         let (_, parts, weights) = example();
-        assert_eq!(log_mixtures(Level::new(), &[], &parts, &weights, &[0.02]), [0.0; 3]);
+        let shares = Shares::new(&parts, &weights);
+        assert_eq!(log_mixtures(Level::new(), &[], &parts, &shares, &[0.02]), [0.0; 3]);
     }
 }

@@ -6,11 +6,15 @@
 //!
 //! with the null level as measure of what is no spike: `s` and the threshold are in proportion to it,
 //! and `log(α / null)` has a prior that is normal below its mean. The weight `w` and the spread `cv` are averaged over grids.
+//!
+//! What is not there speaks as well: events in the gap just below the threshold may be no spikes, so
+//! that any number of them is allowed, but if they are fewer than an amplitude lets expect, it is
+//! less likely, by the ratio of binomial likelihoods.
 
 use fearless_simd::Level;
 use libm::{erfc, exp, log, sqrt};
 
-use super::mixture::{Part, REACH, SQRT_TWO_PI, log_mixtures};
+use super::mixture::{Part, REACH, SQRT_TWO_PI, Shares, log_mixtures};
 use crate::error::{SolverError, check_positive};
 
 /// Standard deviations of the logarithm of amplitudes that are no whole multiples.
@@ -21,6 +25,8 @@ const SMOOTH: [f64; 4] = [0.4, 0.56, 0.8, 1.12];
 pub struct ScaleOptions {
     /// Least amplitude of an event that counts, in null levels.
     pub threshold: f64,
+    /// Lower edge of the gap below the threshold, in null levels; no gap from the threshold on.
+    pub gap: f64,
     /// Standard deviation of the noise of an amplitude, as the null level over this.
     pub noise_divisor: f64,
     /// Variation from spike to spike; averaged over if several.
@@ -53,6 +59,7 @@ impl Default for ScaleOptions {
     fn default() -> Self {
         Self {
             threshold: 3.75,
+            gap: 2.0,
             noise_divisor: 1.6,
             variations: vec![0.05, 0.1, 0.2, 0.3, 0.4],
             common_variation: 0.1,
@@ -73,6 +80,7 @@ impl Default for ScaleOptions {
 impl ScaleOptions {
     fn check(&self) -> Result<(), SolverError> {
         check_positive("threshold", self.threshold)?;
+        check_positive("gap", self.gap)?;
         check_positive("noise_divisor", self.noise_divisor)?;
         check_positive("prior_sd", self.prior_sd)?;
         let (least, largest, count) = self.weights;
@@ -132,26 +140,56 @@ pub fn event_scale(
     check_positive("null_level", null)?;
     options.check()?;
     // In null levels everything below is a number of about 1.
-    let mut events: Vec<f64> =
-        amplitudes.iter().map(|a| a / null).filter(|a| *a > options.threshold).collect();
+    let mut events: Vec<f64> = amplitudes
+        .iter()
+        .map(|a| a / null)
+        .filter(|a| *a > options.threshold.min(options.gap))
+        .collect();
     events.sort_unstable_by(f64::total_cmp);
+    let in_gap = events.partition_point(|a| *a <= options.threshold);
+    let events = events.split_off(in_gap);
     let n_events = events.len();
+    let gap = Gap { above: n_events as f64, inside: in_gap as f64 };
     let (events, share) = quantiles(events, options.most_events);
     let grid = grid(events.last().copied(), options);
     let weights = weight_priors(options);
-    let log_likelihood: Vec<f64> =
-        grid.iter().map(|x| log_likelihood(&events, share, exp(*x), &weights, options)).collect();
+    let log_likelihood: Vec<f64> = grid
+        .iter()
+        .map(|x| log_likelihood(&events, share, gap, exp(*x), &weights, options))
+        .collect();
     let log_prior = log_priors(&grid, options);
     let log_posterior: Vec<f64> =
         log_likelihood.iter().zip(&log_prior).map(|(l, prior)| l + prior).collect();
     let (mean, sd) = moments(&grid, &log_posterior);
     // Between two points of the grid nothing is known.
     let sd = sd.max(options.grid.2 / sqrt(12.0));
-    let log_odds = log_sum(&log_posterior) - log_smooth(&events, share, options);
+    let log_odds = log_sum(&log_posterior) - log_smooth(&events, share, gap, options);
     let offset = log(null);
     let log_alpha = grid.iter().map(|x| x + offset).collect();
     let mean = mean + offset;
     Ok(Scale { log_alpha, log_likelihood, log_posterior, mean, sd, log_odds, n_events })
+}
+
+/// Numbers of events above the threshold, and in the gap below it.
+#[derive(Clone, Copy)]
+struct Gap {
+    above: f64,
+    inside: f64,
+}
+
+impl Gap {
+    /// Logarithm of the likelihood of the numbers, where a share of `expected` lies in the gap, over
+    /// the largest that there is; 0 if there are at least as many inside.
+    fn log_ratio(self, expected: f64) -> f64 {
+        let total = self.above + self.inside;
+        if expected * total <= self.inside {
+            return 0.0;
+        }
+        let term = |count: f64, share: f64| {
+            if count > 0.0 { count * log(share * total / count) } else { 0.0 }
+        };
+        term(self.inside, expected) + term(self.above, (1.0 - expected).max(1e-12))
+    }
 }
 
 /// The grid of `log(α / null)`, which reaches a little beyond the largest event.
@@ -195,15 +233,18 @@ fn spaced(low: f64, high: f64, count: usize) -> Vec<f64> {
 fn log_likelihood(
     events: &[f64],
     share: f64,
+    gap: Gap,
     alpha: f64,
     weights: &[(f64, f64)],
     options: &ScaleOptions,
 ) -> f64 {
     let of = |&variation: &f64| {
         let parts = parts(events.last().copied(), alpha, variation, options);
-        let fits = log_mixtures(Level::new(), events, &parts, weights, &options.outliers);
-        let priors = weights.iter().cycle().map(|(_, log_prior)| log_prior);
-        let logs = fits.iter().zip(priors).map(|(fit, log_prior)| share * fit + log_prior);
+        let shares = Shares::new(&parts, weights);
+        let fits = log_mixtures(Level::new(), events, &parts, &shares, &options.outliers);
+        let beside: Vec<f64> =
+            shares.in_gap().zip(weights).map(|(p, (_, prior))| gap.log_ratio(p) + prior).collect();
+        let logs = fits.iter().zip(beside.iter().cycle()).map(|(fit, rest)| share * fit + rest);
         log_sum(&logs.collect::<Vec<_>>()) - log(options.outliers.len() as f64)
     };
     log_mean(&options.variations.iter().map(of).collect::<Vec<_>>())
@@ -229,8 +270,9 @@ fn parts(largest: Option<f64>, alpha: f64, variation: f64, options: &ScaleOption
         let (spread, common) = (variation * alpha, options.common_variation * n * alpha);
         let sd = sqrt(noise * noise + n * spread * spread + common * common);
         let mean = n * alpha;
-        let above = 0.5 * erfc((options.threshold - mean) / (sd * std::f64::consts::SQRT_2));
-        Part { mean, sd, above }
+        let beyond = |edge: f64| 0.5 * erfc((edge - mean) / (sd * std::f64::consts::SQRT_2));
+        let above = beyond(options.threshold);
+        Part { mean, sd, above, gap: (beyond(options.gap) - above).max(0.0) }
     };
     let reached = |part: &Part| largest.is_some_and(|x| part.mean - REACH * part.sd < x);
     let parts = (1..=options.most_spikes).map(part);
@@ -243,21 +285,24 @@ fn parts(largest: Option<f64>, alpha: f64, variation: f64, options: &ScaleOption
 
 /// Logarithm of the likelihood of events that hold no whole numbers of anything: log-normal, as wide
 /// as amplitudes are that vary with bursts and with the spot of the cell.
-fn log_smooth(events: &[f64], share: f64, options: &ScaleOptions) -> f64 {
-    let threshold = log(options.threshold);
+fn log_smooth(events: &[f64], share: f64, gap: Gap, options: &ScaleOptions) -> f64 {
     let mut logs = Vec::new();
     let largest = events.last().map_or(4.0, |event| log(*event).max(4.0));
     for mean in spaced(-0.5, largest, 2 * libm::ceil(2.0 * largest) as usize + 3) {
         for sd in SMOOTH {
-            let above = 0.5 * erfc((threshold - mean) / (sd * std::f64::consts::SQRT_2));
+            let beyond =
+                |edge: f64| 0.5 * erfc((log(edge) - mean) / (sd * std::f64::consts::SQRT_2));
+            let above = beyond(options.threshold).max(1e-12);
+            let inside = (beyond(options.gap) - above).max(0.0);
+            let beside = gap.log_ratio(inside / (inside + above));
             let density = |x: f64| {
                 let z = (log(x) - mean) / sd;
-                exp(-0.5 * z * z) / (SQRT_TWO_PI * sd * x * above.max(1e-12))
+                exp(-0.5 * z * z) / (SQRT_TWO_PI * sd * x * above)
             };
             for outliers in &options.outliers {
                 let mixed =
                     |x: &f64| log((1.0 - outliers) * density(*x) + outliers / (5.0 * x) + 1e-30);
-                logs.push(share * events.iter().map(mixed).sum::<f64>());
+                logs.push(share * events.iter().map(mixed).sum::<f64>() + beside);
             }
         }
     }
