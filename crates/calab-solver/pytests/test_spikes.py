@@ -326,6 +326,25 @@ def test_placement_refuses(changed, error, message):
         place_spikes(np.zeros((2, 50)), FS, RISE, DECAY, **given)
 
 
+def test_what_is_missing_below_the_threshold_speaks_of_the_amplitude():
+    # Ten events of 4 to 5 null levels: one spike each, or the upper end of many small ones.
+    amplitudes = np.linspace(4.0, 5.0, 10)
+    alone = event_scale(amplitudes, 1.0)
+    assert np.exp(alone.mean) == pytest.approx(4.4, rel=0.1)
+    assert alone.sd < 0.2
+    # Without the gap, and with events in it, it may be either.
+    for unsure in (
+        event_scale(amplitudes, 1.0, gap=4.0),
+        event_scale([*amplitudes, *np.linspace(2.3, 3.7, 20)], 1.0),
+    ):
+        assert unsure.n_events == 10
+        assert unsure.sd > 0.4
+    # Events below the gap are no matter; the smooth alternative expects events in it, too.
+    below = event_scale([*amplitudes, *np.linspace(0.5, 2.2, 50)], 1.0)
+    assert below.mean == alone.mean
+    assert alone.log_odds > event_scale(amplitudes, 1.0, gap=4.0).log_odds + 1
+
+
 @pytest.mark.parametrize("null", [0.0, -1.0, np.nan])
 def test_scale_needs_a_null_level(null):
     with pytest.raises(ValueError, match="null_level: expected a finite number above 0"):

@@ -493,6 +493,29 @@ def test_the_chain_runs_on_few_frames_before_it_runs_on_more(small, monkeypatch,
     assert len(sizes) == (2 if excess == 1.0 else 1)
 
 
+@pytest.mark.parametrize("noise", [0.001, 0.05])
+def test_the_chain_runs_on_many_frames_where_the_decay_is_noisy(small, monkeypatch, feet, noise):
+    sizes, answers, way = [], [], np.array([[0.05, 0.4], [0.05, 0.4 * (1 + noise)]] * 30)
+
+    def sample(traces, *given, **options):
+        found = sample_kernel(traces, *given, **options)
+        sizes.append(traces.size)
+        answers.append((found.tau_rise, found.tau_decay))
+        return replace(found, history=way, rested=True)
+
+    monkeypatch.setattr(chain, "sample_kernel", sample)
+    monkeypatch.setattr(chain, "FEW_FRAMES", 750)
+    monkeypatch.setattr(chain, "FRAMES", 1500)
+    monkeypatch.setattr(chain, "MANY_FRAMES", 9000)
+    metadata = run_cadecon(small, FS).metadata
+    # A deviation of 2.5 % is noise, one of 0.05 % is not.
+    assert len(sizes) == (3 if noise > 0.01 else 2)
+    assert sizes == sorted(set(sizes))
+    # Each runs above a foot of its own, and the last is the answer.
+    assert answers[:-1] == feet[-len(sizes) + 1 :]
+    assert metadata["tau_decay"] == pytest.approx(answers[-1][1], rel=1e-5)
+
+
 @pytest.mark.parametrize("holds", [True, False])
 def test_baselines_are_compared_only_where_the_model_holds(small, monkeypatch, holds):
     compared = []

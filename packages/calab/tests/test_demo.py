@@ -134,8 +134,7 @@ def test_progress_counts_the_cells() -> None:
     calls: list[tuple[str, int, int]] = []
     run_demo(presets.clean(num_cells=3, num_timepoints=300), lambda *c: calls.append(c))
     phases = list(dict.fromkeys(phase for phase, _, _ in calls))
-    # So few events leave nothing to average over, which would be a phase of its own.
-    assert phases == ["drift", "kernel", "amplitudes", "spikes"]
+    assert phases == ["drift", "kernel", "sampling", "amplitudes", "spikes"]
     assert calls[-1] == ("spikes", 3, 3)
 
 

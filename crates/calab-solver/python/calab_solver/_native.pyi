@@ -87,6 +87,7 @@ def event_scale(
     null_level: float,
     *,
     threshold: float,
+    gap: float,
     variations: list[float],
     outliers: list[float],
     weight_strength: float,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._parameters import as_count, as_number
+from ._parameters import as_count, as_number, check_progress
 from ._traces import as_real, as_segments, as_traces
 
 __all__ = ["as_spike_batch", "as_values", "split"]
@@ -45,8 +45,7 @@ def as_spike_batch(
         As :func:`calab_solver.find_events`.
     """
     cells = as_traces("traces", traces)
-    if progress is not None and not callable(progress):
-        raise TypeError(f"progress: expected a function or None, got {progress!r}")
+    check_progress(progress)
     expected = len(cells) if n_kernels is None else n_kernels
     return {
         "traces": cells,

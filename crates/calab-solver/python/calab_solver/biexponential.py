@@ -7,7 +7,7 @@ from typing import NamedTuple
 from numpy.typing import ArrayLike
 
 from . import _native
-from ._parameters import as_count, as_number
+from ._parameters import as_count, as_flag, as_number
 from ._traces import as_real
 
 __all__ = ["BiexpFitResult", "fit_biexponential"]
@@ -124,17 +124,20 @@ def fit_biexponential(
     kernel = as_real("h_free", h_free)
     if kernel.ndim != 1:
         raise ValueError(f"h_free: expected one axis, got shape {kernel.shape}")
-    if not isinstance(refine, bool):
-        raise TypeError(f"refine: expected True or False, got {refine!r}")
+    if kernel.size > _MOST_SAMPLES:
+        raise ValueError(f"h_free: expected at most {_MOST_SAMPLES} samples, got {kernel.size}")
     fit = _native.fit_biexponential(
         kernel,
         as_number("fs", fs),
-        two_components=refine,
+        two_components=as_flag("refine", refine),
         skip=as_count("skip", skip, 0),
         warm=None if warm is None else _as_start(warm),
     )
     return BiexpFitResult(*fit)
 
+
+#: Half an hour at 30 Hz, which takes about a second.
+_MOST_SAMPLES = 2**16
 
 _Component = tuple[float, float, float]
 

@@ -48,6 +48,7 @@ def event_scale(
     null_level: float,
     *,
     threshold: float = 3.75,
+    gap: float = 2.25,
     variations: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.4),
     outliers: Sequence[float] = (0.02,),
     weight_strength: float = 10.0,
@@ -74,6 +75,10 @@ def event_scale(
         Amplitude that events reach where there are no spikes, in the same unit.
     threshold : float
         Least amplitude of an event that counts, in null levels.
+    gap : float
+        Lower edge of a gap below the threshold, in null levels. Events in it may be no spikes, so
+        any number is allowed; but fewer than an amplitude lets expect make it less likely, by the
+        ratio of binomial likelihoods. No gap from the threshold on.
     variations : sequence of float
         Coefficients of variation from spike to spike.
     outliers : sequence of float
@@ -102,6 +107,7 @@ def event_scale(
             values,
             as_number("null_level", null_level),
             threshold=as_number("threshold", threshold),
+            gap=as_number("gap", gap),
             variations=[as_number("variations", variation) for variation in variations],
             outliers=[as_number("outliers", share) for share in outliers],
             weight_strength=as_number("weight_strength", weight_strength),

@@ -14,6 +14,7 @@ from ._parameters import as_count, as_flag, as_number
 from ._traces import as_real, as_traces
 from .amplitudes import Kernels, measure_amplitudes
 from .inference import Spikes, infer_spikes
+from .lag import grid_lag
 from .noise import noise_level
 from .rates import frame_counts, spike_rates
 from .spikes import place_spikes
@@ -251,7 +252,7 @@ def solve_trace(
         spikes = _warm_started(spikes, working, kernels, warm, norm)
     bins = spikes.placed.bins[0]
     details = SolveTraceDetails(
-        spike_times=bins / (kernels.fs * grid),
+        spike_times=bins / (kernels.fs * grid) + grid_lag(kernels.fs, rise, decay, grid),
         rate=spikes.rate[0],
         reconvolution=(removed[0] + spikes.placed.fit[0]).astype(np.float32),
         removed_baseline=removed[0].astype(np.float32),

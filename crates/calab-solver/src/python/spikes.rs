@@ -177,7 +177,7 @@ pub(super) fn score_kernels<'py>(
 }
 
 #[pyfunction]
-#[pyo3(signature = (amplitudes, null_level, *, threshold, variations, outliers, weight_strength, weight_mean, prior_mean, prior_sd))]
+#[pyo3(signature = (amplitudes, null_level, *, threshold, gap, variations, outliers, weight_strength, weight_mean, prior_mean, prior_sd))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword-only options, gathered at once into one struct"
@@ -187,6 +187,7 @@ pub(super) fn event_scale<'py>(
     amplitudes: PyReadonlyArray1<'py, f64>,
     null_level: f64,
     threshold: f64,
+    gap: f64,
     variations: Vec<f64>,
     outliers: Vec<f64>,
     weight_strength: f64,
@@ -196,6 +197,7 @@ pub(super) fn event_scale<'py>(
 ) -> PyResult<(Reals<'py>, Reals<'py>, Reals<'py>, f64, f64, f64, usize)> {
     let options = ScaleOptions {
         threshold,
+        gap,
         variations,
         outliers,
         weight_strength,

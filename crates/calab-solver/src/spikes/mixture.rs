@@ -184,14 +184,14 @@ mod tests {
     }
 
     /// Share of events of so many spikes.
-    fn geometric(k: usize, w: f64) -> f64 {
-        (1.0 - w) * w.powi(k as i32)
+    fn geometric(k: i32, w: f64) -> f64 {
+        (1.0 - w) * w.powi(k)
     }
 
     /// Sum over parts, and the share of larger numbers.
     fn total(parts: &[Part], w: f64, of: impl Fn(&Part) -> f64) -> (f64, f64) {
-        let sum = parts.iter().enumerate().map(|(k, part)| geometric(k, w) * of(part)).sum();
-        (sum, w.powi(parts.len() as i32))
+        let sum = (0..).zip(parts).map(|(k, part)| geometric(k, w) * of(part)).sum();
+        (sum, parts.iter().map(|_| w).product())
     }
 
     #[test]

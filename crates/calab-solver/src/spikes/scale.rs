@@ -59,7 +59,7 @@ impl Default for ScaleOptions {
     fn default() -> Self {
         Self {
             threshold: 3.75,
-            gap: 2.0,
+            gap: 2.25,
             noise_divisor: 1.6,
             variations: vec![0.05, 0.1, 0.2, 0.3, 0.4],
             common_variation: 0.1,

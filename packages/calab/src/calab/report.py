@@ -58,6 +58,8 @@ def write_report(
     from calab_io.atomic import atomic_path
 
     details_of(result)
+    if not isinstance(title, str):
+        raise TypeError(f"title: expected a str, got {type(title).__name__}")
     target = _file(path)
     # A missing library is said before anything is computed.
     axes_for(None)

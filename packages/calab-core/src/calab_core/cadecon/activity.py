@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from calab_solver.amplitudes import KNOWN_EVENTS, Amplitudes, measure_amplitudes
 from calab_solver.inference import infer_spikes
+from calab_solver.lag import grid_lag
 from numpy.typing import NDArray
 
 from .._residual import is_clipped
@@ -210,4 +211,5 @@ def _spikes(
     cells.known[part], cells.converged[part] = amplitudes.known, spikes.converged
     grid = recording.fs * recording.upsample_factor
     for cell, bins in zip(part, spikes.placed.bins, strict=True):
-        cells.times[cell] = bins / grid
+        taus = float(cells.tau_rise[cell]), float(cells.tau_decay[cell])
+        cells.times[cell] = bins / grid + grid_lag(recording.fs, *taus, recording.upsample_factor)

@@ -25,15 +25,16 @@ from .working import Recording, measure_noise
 
 __all__ = ["run_cadecon"]
 
-#: Largest sample, with room for what fits make of it in single precision.
-LARGEST = 1e30
+#: Largest sample, and least largest one of a trace, with room for what fits make of it in single
+#: precision.
+LARGEST, SMALLEST = 1e30, 1e-30
 #: Frames per second at most; no camera or scanner has more.
 FASTEST = 1e5
 #: Bins per frame at most: no trace tells times apart by less.
 MOST_BINS = 1000
 #: Share of drifting cells above which the kernel is theirs, and what is said of it.
 MOSTLY = 0.5
-MOVING = "the baselines of {} of {} cells move nearly as fast as transients"
+MOVING = "trends were taken off {} of {} cells, and what is left of them may pass for transients"
 
 
 def run_cadecon(
@@ -152,7 +153,8 @@ def run_cadecon(
     rate = as_number("fs", fs)
     if rate > FASTEST:
         raise ValueError(f"fs: expected frames per second, up to {FASTEST:g}, got {rate:g}")
-    factor = min(compute_upsample_factor(rate, settings.upsample_target), MOST_BINS)
+    target = min(settings.upsample_target, MOST_BINS * rate) if rate > 0 else 1.0
+    factor = compute_upsample_factor(rate, target)
     ids = _cell_ids(cell_ids, len(batch))
     threads = None if n_threads is None else as_count("n_threads", n_threads, 1)
     starts = as_segments(segments)
@@ -168,11 +170,15 @@ def run_cadecon(
     if found.doubt is not None:
         # Times within a frame would be those of a shape that nobody knows.
         recording, steady = (replace(one, upsample_factor=1) for one in (recording, steady))
-    elif len(drift.trends) > MOSTLY * usable.size:
-        found.doubt = MOVING.format(len(drift.trends), usable.size)
+    if len(drift.trends) > MOSTLY * usable.size:
+        # It comes first, for it may be why the kernel went to a bound.
+        moving = MOVING.format(len(drift.trends), usable.size)
+        found.doubt = moving if found.doubt is None else f"{moving}; {found.doubt}"
     cells = deconvolve_cells(steady, usable, found, drift, report)
     if found.doubt is None and usable.size and not any(times.size for times in cells.times):
         found.doubt = "no spike was found"
+    if found.doubt is None and found.method == "assumed" and usable.size:
+        found.doubt = "it was assumed, for no event was found where it was looked for"
     if found.doubt is not None:
         warnings.warn(f"the kernel may be wrong: {found.doubt}", UserWarning, stacklevel=2)
     for cell, trend in drift.trends.items():
@@ -189,8 +195,8 @@ def _resolve(
     if not isinstance(config, DeconConfig | CadeconSettings):
         expected = "a DeconConfig, a CadeconSettings or None"
         raise TypeError(f"config: expected {expected}, got {type(config).__name__}")
-    base = config.resolve() if isinstance(config, DeconConfig) else config
     try:
+        base = config.resolve() if isinstance(config, DeconConfig) else config
         return CadeconSettings(**(base.model_dump() | chosen))
     except ValidationError as error:
         raise in_words(error) from None
@@ -202,6 +208,10 @@ def _refuse_huge(batch: NDArray[np.floating[Any]]) -> None:
         largest = max(np.fmax.reduce(trace, initial=0.0), -np.fmin.reduce(trace, initial=0.0))
         if largest > LARGEST:
             raise ValueError(f"traces: expected values up to {LARGEST:g}, got {largest:g}")
+        if 0 < largest < SMALLEST:
+            raise ValueError(
+                f"traces: expected a largest value of at least {SMALLEST:g}, got {largest:g}"
+            )
 
 
 def _cell_ids(cell_ids: Any, n_cells: int) -> NDArray[Any]:

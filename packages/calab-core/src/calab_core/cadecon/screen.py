@@ -32,7 +32,8 @@ def screen(traces: NDArray[np.floating]) -> dict[int, str]:
         if seen.size == 0:
             excluded[cell] = "no frame was recorded"
         elif seen.size < MIN_FRAMES:
-            excluded[cell] = f"only {seen.size} frames were recorded, {MIN_FRAMES} are needed"
+            frames = "frame was" if seen.size == 1 else "frames were"
+            excluded[cell] = f"only {seen.size} {frames} recorded, {MIN_FRAMES} are needed"
         elif seen.min() == seen.max():
             excluded[cell] = f"constant: every recorded frame is {seen[0]:g}"
         else:

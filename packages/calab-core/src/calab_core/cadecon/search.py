@@ -95,9 +95,12 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     """
     settings = recording.settings
     subsets = place_subsets(usable.size, recording.traces.shape[1], settings)
-    search = _Search(gather(recording, usable, subsets), Found(FALLBACK, subsets=subsets), report)
+    search = _begun(recording, usable, subsets, report)
+    whole = Subset(0, usable.size, 0, recording.traces.shape[1])
+    if search.found.n_events < LEAST_EVENTS and subsets != [whole]:
+        # So few events are easily missed by a part of the recording, and cost little.
+        search = _begun(recording, usable, [whole], report)
     found = search.found
-    search.begin()
     if found.n_events == 0:
         return found
     # The kernels of cells are corrected by what the search misses, so it has to end.
@@ -116,6 +119,14 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     if not found.is_sampled:
         search.refuse_bound()
     return found
+
+
+def _begun(
+    recording: Recording, usable: NDArray[np.int64], subsets: list[Subset], report: Report
+) -> _Search:
+    search = _Search(gather(recording, usable, subsets), Found(FALLBACK, subsets=subsets), report)
+    search.begin()
+    return search
 
 
 class _Search:

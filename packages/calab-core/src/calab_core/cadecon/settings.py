@@ -5,41 +5,53 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 __all__ = ["CadeconSettings", "DeconConfig", "in_words"]
 
 
-def _number(value: Any) -> Any:
-    """Refuse what pydantic would read as a number, though it is text or a truth value."""
-    if isinstance(value, str | bytes | bool | np.bool_):
-        raise PydanticCustomError("number_type", "Input should be a number")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    """Refuse what pydantic would read as a truth value, though it is text or a number."""
-    if not isinstance(value, bool | np.bool_):
-        raise PydanticCustomError("flag_type", "Input should be True or False")
-    return bool(value)
-
+#: Fields that are true or false, and the one that is a name; the others are numbers.
+FLAGS = {"autorun", "hp_filter_enabled", "lp_filter_enabled", "noise_constrained"}
+NAMES = {"kernel"}
 
 _HOUSE_WORDS = {"greater than or equal to": "at least", "less than or equal to": "at most"}
 
-Number = BeforeValidator(_number)
-Flag = Annotated[bool, BeforeValidator(_flag)]
-
-UpsampleTarget = Annotated[int, Number, Field(ge=1, le=1_000_000)]
-MaxIterations = Annotated[int, Number, Field(ge=1, le=200)]
-ConvergenceTol = Annotated[float, Number, Field(gt=0, lt=1)]
-NumSubsets = Annotated[int, Number, Field(ge=1)]
-TargetCoverage = Annotated[float, Number, Field(gt=0, le=1)]
-AspectRatio = Annotated[float, Number, Field(gt=0, allow_inf_nan=False)]
-Seed = Annotated[int, Number, Field(ge=0, lt=2**32)]
+UpsampleTarget = Annotated[int, Field(ge=1, le=1_000_000)]
+MaxIterations = Annotated[int, Field(ge=1, le=200)]
+ConvergenceTol = Annotated[float, Field(gt=0, lt=1)]
+NumSubsets = Annotated[int, Field(ge=1, le=100)]
+TargetCoverage = Annotated[float, Field(gt=0, le=1)]
+AspectRatio = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
-class CadeconSettings(BaseModel):
+class _Strict(BaseModel):
+    """Refuses what pydantic would read as a number or a truth value though it is something else."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None or info.field_name in NAMES:
+            return value
+        truth = isinstance(value, bool | np.bool_)
+        if info.field_name in FLAGS:
+            if not truth:
+                raise PydanticCustomError("flag_type", "Input should be True or False")
+            return bool(value)
+        if truth or isinstance(value, str | bytes):
+            raise PydanticCustomError("number_type", "Input should be a number")
+        return value
+
+
+class CadeconSettings(_Strict):
     """Every setting of an automated deconvolution, with its default.
 
     Attributes
@@ -76,20 +88,20 @@ class CadeconSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     upsample_target: UpsampleTarget = 300
-    hp_filter_enabled: Flag = True
-    lp_filter_enabled: Flag = True
+    hp_filter_enabled: bool = True
+    lp_filter_enabled: bool = True
     max_iterations: MaxIterations = 20
     convergence_tol: ConvergenceTol = 0.005
-    patience: Annotated[int, Number, Field(ge=1)] = 3
+    patience: Annotated[int, Field(ge=1)] = 3
     num_subsets: NumSubsets = 4
     target_coverage: TargetCoverage = 0.25
     aspect_ratio: AspectRatio = 1.0
     seed: Seed = 42
-    noise_constrained: Flag = True
+    noise_constrained: bool = True
     kernel: Literal["shared", "per_cell"] = "shared"
 
 
-class DeconConfig(BaseModel):
+class DeconConfig(_Strict):
     """Configuration of an automated deconvolution by the app; what is None is left to its default.
 
     Attributes
@@ -104,10 +116,10 @@ class DeconConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
-    autorun: Flag = False
+    autorun: bool = False
     upsample_target: UpsampleTarget | None = None
-    hp_filter_enabled: Flag | None = None
-    lp_filter_enabled: Flag | None = None
+    hp_filter_enabled: bool | None = None
+    lp_filter_enabled: bool | None = None
     max_iterations: MaxIterations | None = None
     convergence_tol: ConvergenceTol | None = None
     num_subsets: NumSubsets | None = None
@@ -167,6 +179,14 @@ def in_words(error: ValidationError) -> ValueError | TypeError:
         for theirs, ours in _HOUSE_WORDS.items():
             expected = expected.replace(theirs, ours)
         name = ".".join(map(str, entry["loc"]))
-        lines.append(f"{name}: expected {expected}, got {entry['input']!r:.60}")
-        kinds.append(entry["type"].endswith("_type"))
+        lines.append(f"{name}: expected {expected}, got {_shown(entry['input'])}")
+        literal = entry["type"] == "literal_error" and not isinstance(entry["input"], str)
+        kinds.append(literal or entry["type"].endswith("_type"))
     return (TypeError if all(kinds) else ValueError)("; ".join(lines))
+
+
+def _shown(value: Any) -> str:
+    """Show what came; Python refuses to write out numbers of thousands of digits."""
+    if isinstance(value, int) and abs(value) >= 10**60:
+        return "a number of more than 60 digits"
+    return f"{value!r:.60}"

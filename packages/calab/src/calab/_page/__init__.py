@@ -74,12 +74,13 @@ def _glance(result: CaDeconResult, quality: Quality) -> str:
     n_cells, n_frames = result.activity.shape
     good = sum(not flags for flags in quality.flags)
     known = result.details.scale_known
+    assumed = ", assumed" if result.metadata.get("kernel_method") == "assumed" else ""
     tiles = {
         "cells without a flag": f"{good} of {n_cells}",
         "recorded": _duration(n_frames / result.fs),
         "frames per second": f"{result.fs:.4g}",
-        "rise time": _middle(1000 * result.details.tau_rise, "ms"),
-        "decay time": _middle(1000 * result.details.tau_decay, "ms"),
+        f"rise time{assumed}": _middle(1000 * result.details.tau_rise, "ms"),
+        f"decay time{assumed}": _middle(1000 * result.details.tau_decay, "ms"),
         "amplitude of one spike known": f"{int(known.sum())} of {n_cells}",
         "one spike over the noise": _middle(quality.snr),
         "variance explained": _middle(100 * quality.pve, "%"),

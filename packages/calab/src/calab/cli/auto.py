@@ -106,6 +106,10 @@ def deconvolve_auto(
 
 
 def _claim(files: AutoFiles, *, force: bool) -> None:
+    if files.source.is_dir():
+        raise BadInput(f"{files.source} is a folder: name a file with traces")
+    if not files.stem.name:
+        raise BadInput(f"{files.stem}: -o needs the beginning of a file's name")
     outputs = files.outputs()
     if len({output.absolute() for output in outputs}) < len(outputs):
         raise BadInput(f"{files.report}: the report needs a name of its own")

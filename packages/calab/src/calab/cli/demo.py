@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -125,7 +126,7 @@ def _shown(summary: dict[str, Any]) -> dict[str, str]:
         "kernel found": _kernel(s),
         "amplitude of one spike": f"known for {s['scale_known']} of {s['cells']} cells",
         "spike count": f"off by {s['count_error_absolute_median']:.1%} (median of these cells)"
-        if _is(s["count_error_absolute_median"])
+        if not math.isnan(s["count_error_absolute_median"])
         else "not claimed",
         "correlation with true rate": f"{s['rate_correlation_median']:.3f} median, "
         f"{s['rate_correlation_mean']:.3f} mean of {s['cells_scored']} cells"
@@ -145,7 +146,3 @@ def _kernel(summary: dict[str, Any]) -> str:
         f"tau_rise {s['tau_rise_s']:.3g} s ({s['tau_rise_error']:+.0%}), "
         f"tau_decay {s['tau_decay_s']:.3g} s ({s['tau_decay_error']:+.0%})"
     )
-
-
-def _is(value: float) -> bool:
-    return value == value

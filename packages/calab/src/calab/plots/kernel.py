@@ -55,6 +55,8 @@ def plot_kernel(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color="black", lw=0.6)
     ax.set_xlim(0, _reach(slow) / result.fs)
     title = f"rise {_times(details.tau_rise)}, decay {_times(details.tau_decay)}"
+    if result.metadata.get("kernel_method") == "assumed":
+        title = f"assumed: {title}"
     return finish(ax, title, "time after the spike (s)", "response (1 = peak)", legend="above")
 
 
