@@ -92,7 +92,7 @@ def measure(args: argparse.Namespace) -> list[Row]:
     """Judge every recording; one row per method, recording and seed."""
     rows: list[Row] = []
     for preset in args.presets:
-        for spikes in get_args(SpikeModel):
+        for spikes in args.spikes:
             for noise in args.noises:
                 snr, drift = NOISES[noise]
                 for seed in args.seed or range(1, args.seeds + 1):
@@ -170,6 +170,8 @@ def main() -> None:
         "--solve-cells", type=int, default=20, help="cells for solve_trace; 0 for none"
     )
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
+    models = get_args(SpikeModel)
+    parser.add_argument("--spikes", nargs="+", choices=models, default=models)
     parser.add_argument("--noises", nargs="+", choices=list(NOISES), default=list(NOISES))
     parser.add_argument("--no-pipeline", dest="pipeline", action="store_false")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
