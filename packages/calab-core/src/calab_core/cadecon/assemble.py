@@ -22,6 +22,8 @@ __all__ = ["assemble"]
 SCHEMA_VERSION = 2
 #: Decays that a kernel is reported over, and samples of a free-form kernel at most.
 REPORTED_DECAYS, MOST_FREE_SAMPLES = 5.0, 300
+#: Weight of the total variation of free-form kernels, in what noise makes of the fit at one lag.
+SMOOTHNESS = 0.3
 #: Bins per frame of the free-form kernels.
 FREE_BINS = 2
 
@@ -142,6 +144,9 @@ def _free_kernel(
         np.add.at(row, bins[(bins >= 0) & (bins < n_bins)], 1)
     if not spikes.any():
         return None
+    # A lag is known to the noise of one spike over the root of their number.
+    noise = np.median(recording.noise[rows] / cells.alphas[rows])
+    weight = SMOOTHNESS * float(noise * np.sqrt(spikes.sum()))
     with warnings.catch_warnings():
         # It is drawn only: how near its optimum it is matters to no number of the result.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -153,7 +158,7 @@ def _free_kernel(
             np.zeros(rows.size),
             length,
             upsample_factor=FREE_BINS,
-            smooth_lambda=1.0,
+            smooth_lambda=weight,
         ).astype(np.float64)
     peak = free.max(initial=0.0)
     return free / peak if peak > 0 else None
