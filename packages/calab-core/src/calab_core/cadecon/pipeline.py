@@ -14,9 +14,9 @@ from calab_solver._traces import as_batch, as_segments
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
-from .activity import deconvolve_cells
+from .activity import Cells, deconvolve_cells
 from .assemble import assemble
-from .drift import find_drift
+from .drift import Drift, find_drift
 from .result import CaDeconResult
 from .screen import screen
 from .search import FALLBACK, Found, shared_kernel
@@ -149,7 +149,7 @@ def run_cadecon(
     settings = _resolve(config, given)
     as_choice("on_nan", on_nan, ("mask", "raise"))
     batch = as_batch("traces", traces, gaps=on_nan == "mask")
-    _refuse_huge(batch)
+    _refuse_sizes(batch)
     rate = as_number("fs", fs)
     if rate > FASTEST:
         raise ValueError(f"fs: expected frames per second, up to {FASTEST:g}, got {rate:g}")
@@ -170,15 +170,8 @@ def run_cadecon(
     if found.doubt is not None:
         # Times within a frame would be those of a shape that nobody knows.
         recording, steady = (replace(one, upsample_factor=1) for one in (recording, steady))
-    if len(drift.trends) > MOSTLY * usable.size:
-        # It comes first, for it may be why the kernel went to a bound.
-        moving = MOVING.format(len(drift.trends), usable.size)
-        found.doubt = moving if found.doubt is None else f"{moving}; {found.doubt}"
     cells = deconvolve_cells(steady, usable, found, drift, report)
-    if found.doubt is None and usable.size and not any(times.size for times in cells.times):
-        found.doubt = "no spike was found"
-    if found.doubt is None and found.method == "assumed" and usable.size:
-        found.doubt = "it was assumed, for no event was found where it was looked for"
+    found.doubt = _doubt(found, drift, usable, cells)
     if found.doubt is not None:
         warnings.warn(f"the kernel may be wrong: {found.doubt}", UserWarning, stacklevel=2)
     for cell, trend in drift.trends.items():
@@ -202,7 +195,22 @@ def _resolve(
         raise in_words(error) from None
 
 
-def _refuse_huge(batch: NDArray[np.floating[Any]]) -> None:
+def _doubt(found: Found, drift: Drift, usable: NDArray[np.int64], cells: Cells) -> str | None:
+    """Gather why the kernel should not be trusted; what may have caused the rest comes first."""
+    doubts = []
+    if len(drift.trends) > MOSTLY * usable.size:
+        doubts.append(MOVING.format(len(drift.trends), usable.size))
+    if found.doubt is not None:
+        doubts.append(found.doubt)
+    if usable.size and not doubts:
+        if not any(times.size for times in cells.times):
+            doubts.append("no spike was found")
+        elif found.method == "assumed":
+            doubts.append("it was assumed, for no event was found where it was looked for")
+    return "; ".join(doubts) or None
+
+
+def _refuse_sizes(batch: NDArray[np.floating[Any]]) -> None:
     """Refuse what the single precision of the results could not hold."""
     for trace in batch:
         largest = max(np.fmax.reduce(trace, initial=0.0), -np.fmin.reduce(trace, initial=0.0))
