@@ -1,13 +1,15 @@
 """Recordings that break the pipeline's assumptions get an answer with its reason."""
 
+import itertools
 import json
 import re
 import warnings
 
 import numpy as np
 import pytest
-from calab_core import build_kernel, quality, run_cadecon
+from calab_core import CadeconSettings, build_kernel, quality, run_cadecon
 from calab_core.cadecon import search
+from calab_core.cadecon.subsets import place_subsets
 from calab_solver import simulate_cells
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -82,15 +84,24 @@ def test_one_event():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_few_events_of_one_cell_are_found_wherever_they_are(seed):
-    # A quarter of the recording, in which the kernel is looked for at first, holds none of them.
     traces = np.random.default_rng(seed).standard_normal((4, 3000)) / 8
     kernel = build_kernel(0.05, 0.25, FS).astype(float)
-    for k in range(4):
-        traces[2, 2000 + 150 * k : 2000 + 150 * k + kernel.size] += kernel
+    # Where the kernel is looked for at first there are none of them.
+    taken = place_subsets(4, 3000, CadeconSettings())
+    first = [one for one in taken if one.first_cell == 0]
+    free = [
+        k for k in range(0, 2900, 150) if not any(overlap(k, kernel.size, one) for one in first)
+    ]
+    for k in free[:5]:
+        traces[0, k : k + kernel.size] += kernel
     result, _ = answer(traces)
-    assert result.activity[2].sum() == pytest.approx(4, abs=1)
+    assert result.activity[0].sum() == pytest.approx(5, abs=1)
     assert result.metadata["kernel_method"] == "searched"
     assert result.metadata["tau_decay"] == pytest.approx(0.25, rel=0.4)
+
+
+def overlap(frame, length, subset):
+    return frame + length > subset.first_frame and frame < subset.end_frame
 
 
 def test_spikes_under_an_assumed_kernel_are_doubted(small, monkeypatch):
