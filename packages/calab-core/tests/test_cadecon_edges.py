@@ -1,6 +1,5 @@
 """Recordings that break the pipeline's assumptions get an answer with its reason."""
 
-import itertools
 import json
 import re
 import warnings
