@@ -122,7 +122,9 @@ def deconvolve_cells(
         times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
         amplitudes = measure_amplitudes(working, times, recording.noise[part])
         clipped = np.array([is_clipped(recording.traces[cell]) for cell in part], dtype=np.bool_)
-        measured.append(drift.doubted(amplitudes, part).doubted(clipped))
+        # Under a kernel that was not found nothing is a whole multiple of anything.
+        doubtful = clipped | (found.doubt is not None)
+        measured.append(drift.doubted(amplitudes, part).doubted(doubtful))
         done += part.size
         report("amplitudes", done, usable.size)
     log_alphas = _shrunk(measured)
