@@ -186,6 +186,6 @@ def test_refuses_what_makes_no_fit(wrong, error, message):
         fit_biexponential(**{"h_free": [0.0, 1.0, 0.5], "fs": 30.0} | wrong)
 
 
-def test_a_kernel_of_hours_is_refused():
+def test_a_kernel_of_half_an_hour_is_refused():
     with pytest.raises(ValueError, match=r"^h_free: expected at most 65536 samples, got 65537$"):
         fit_biexponential(np.zeros(2**16 + 1), 30.0)

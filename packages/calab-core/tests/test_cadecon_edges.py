@@ -276,9 +276,11 @@ def test_a_kernel_at_the_end_of_what_is_plausible_doubts_the_rate(small, fs, bou
     assert metadata["upsample_factor"] == 1
 
 
-def test_traces_too_small_for_single_precision_are_refused(small):
-    with pytest.raises(ValueError, match=r"^traces: expected a largest value of at least 1e-30"):
-        run_cadecon(1e-200 * small, FS)
+def test_a_cell_too_small_for_single_precision_has_its_reason(small):
+    traces = small.copy()
+    traces[1] *= 1e-200
+    result, _ = answer(traces)
+    assert result.details.excluded == {1: "no value beyond 1e-30, too small for single precision"}
 
 
 def test_a_tiny_rate_is_no_error_of_another_argument(small):

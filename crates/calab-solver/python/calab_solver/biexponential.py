@@ -81,8 +81,8 @@ def fit_biexponential(
         If `h_free` does not hold real numbers, a parameter is not of its kind, or `warm` is no
         such tuple.
     ValueError
-        If `h_free` has more than one axis or values that are not finite, `fs` is not finite and
-        above 0, `skip` is negative, or the time constants of `warm` make no kernel.
+        If `h_free` has more than one axis, more than 65,536 samples or values that are not
+        finite, `fs` is not finite and above 0, `skip` is negative, or the time constants of `warm` make no kernel.
 
     Notes
     -----

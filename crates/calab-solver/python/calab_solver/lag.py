@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,10 +13,14 @@ __all__ = ["grid_lag"]
 FINE = 6
 #: Places of a spike within a bin, and bins to either side that may explain it best.
 PLACES, BESIDE = 16, 2
-#: Decays after which nothing is left of a transient.
-TAIL = 8.0
+#: Decays after which nothing is left of a transient, and frames after which none tells places
+#: apart.
+TAIL, MOST_FRAMES = 8.0, 512
+#: Largest lag in frames: nearest to a spike stays the frame of its bin.
+MOST = 0.49
 
 
+@lru_cache(maxsize=4096)
 def grid_lag(fs: float, tau_rise: float, tau_decay: float, upsample_factor: int) -> float:
     """Return how much later than its bin a spike is on average.
 
@@ -38,7 +44,8 @@ def grid_lag(fs: float, tau_rise: float, tau_decay: float, upsample_factor: int)
     """
     if upsample_factor >= FINE:
         return 0.0
-    frames = np.arange(int(np.ceil(TAIL * tau_decay * fs)) + 2 * BESIDE + 2)
+    tail = int(np.ceil(min(TAIL * tau_decay * fs, MOST_FRAMES)))
+    frames = np.arange(tail + 2 * BESIDE + 2)
     bins = np.arange(-BESIDE * upsample_factor, (BESIDE + 1) * upsample_factor + 1)
     offsets = bins / upsample_factor
     places = (np.arange(PLACES * upsample_factor) + 0.5) / (PLACES * upsample_factor)
@@ -51,4 +58,9 @@ def grid_lag(fs: float, tau_rise: float, tau_decay: float, upsample_factor: int)
     candidates, spikes = seen(offsets), seen(places)
     norms = np.linalg.norm(candidates, axis=1)
     gains = spikes @ candidates.T / np.where(norms > 0, norms, np.inf)
-    return float(np.mean(places - offsets[np.argmax(gains, axis=1)]) / fs)
+    # Of a spike that no frame shows nothing is known.
+    shown = gains.max(axis=1) > 0
+    if not shown.any():
+        return 0.0
+    late = places[shown] - offsets[np.argmax(gains[shown], axis=1)]
+    return float(np.clip(late.mean(), 0.0, MOST) / fs)

@@ -77,8 +77,8 @@ def event_scale(
         Least amplitude of an event that counts, in null levels.
     gap : float
         Lower edge of a gap below the threshold, in null levels. Events in it may be no spikes, so
-        any number is allowed; but fewer than an amplitude lets expect make it less likely, by the
-        ratio of binomial likelihoods. No gap from the threshold on.
+        any number is allowed; but fewer than an amplitude, or a smooth distribution, lets expect
+        make it less likely, by the ratio of binomial likelihoods. No gap from the threshold on.
     variations : sequence of float
         Coefficients of variation from spike to spike.
     outliers : sequence of float

@@ -37,7 +37,8 @@ class SolveTraceDetails:
     Attributes
     ----------
     spike_times : numpy.ndarray, shape (n_spikes,), float64
-        Seconds from the first sample, ascending, on the fine grid.
+        Seconds from the first sample, ascending: of the bins, later by what spikes are late on
+        average on a grid of less than six bins a frame. The fit has them at their bins.
     rate : numpy.ndarray, shape (n_frames,), float32
         Spikes per second, as many as are counted; 0 where nothing was recorded.
     reconvolution : numpy.ndarray, shape (n_frames,), float32

@@ -46,7 +46,7 @@ def write_report(
     IsADirectoryError, NotADirectoryError
         If `path` is a folder, or its folder is not there.
     TypeError
-        If `result` is no `CaDeconResult` or `path` no path.
+        If `result` is no `CaDeconResult`, `path` no path or `title` no text.
     ValueError
         If `result` has no details, or `traces` or `quality` do not belong to it.
 

@@ -131,7 +131,7 @@ def deconvolve_cells(
     done = 0
     report("spikes", 0, usable.size)
     for part, own, amplitudes, log_alpha in zip(parts, kernels, measured, log_alphas, strict=True):
-        _spikes(recording, part, own, amplitudes, log_alpha, cells)
+        _spikes(recording, part, own, amplitudes, log_alpha, cells, found)
         done += part.size
         report("spikes", done, usable.size)
     return cells
@@ -193,6 +193,7 @@ def _spikes(
     amplitudes: Amplitudes,
     log_alpha: Array,
     cells: Cells,
+    found: Found,
 ) -> None:
     working = _working(recording, part, kernels, cells)
     times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
@@ -214,4 +215,7 @@ def _spikes(
     grid = recording.fs * recording.upsample_factor
     for cell, bins in zip(part, spikes.placed.bins, strict=True):
         taus = float(cells.tau_rise[cell]), float(cells.tau_decay[cell])
-        cells.times[cell] = bins / grid + grid_lag(recording.fs, *taus, recording.upsample_factor)
+        # Of a kernel that was not found nobody knows how late its spikes are.
+        known = found.doubt is None
+        lag = grid_lag(recording.fs, *taus, recording.upsample_factor) if known else 0.0
+        cells.times[cell] = bins / grid + lag

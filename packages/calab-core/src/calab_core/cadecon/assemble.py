@@ -144,7 +144,7 @@ def _free_kernel(
         np.add.at(row, bins[(bins >= 0) & (bins < n_bins)], 1)
     if not spikes.any():
         return None
-    # A lag is known to the noise of one spike over the root of their number.
+    # The slope of the squared error at one lag is noise of so many spikes.
     noise = np.median(recording.noise[rows] / cells.alphas[rows])
     weight = SMOOTHNESS * float(noise * np.sqrt(spikes.sum()))
     with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +20,8 @@ __all__ = ["LEAST_EVENTS", "holds", "is_lost", "sample_windows"]
 #: then on more, which know it better, and on many where these leave it noisy.
 FEW_FRAMES, FRAMES, MANY_FRAMES = 1 << 16, 1 << 18, 1 << 19
 #: Standard deviation of the logarithm of the decay along the later half of its way from which on it
-#: is noisy: a dozen sweeps decide alike, so that the mean over thirty is known to as much.
+#: is noisy: some ten sweeps in a row go the same way, so that the mean over the thirty of the
+#: shortest run is known to about half of it; the decay should be known to well below 5 %.
 NOISY = 0.012
 #: Sweeps of the chain with the kernel moving, at most: so many on `FRAMES`, more on fewer, where
 #: each takes less and says less, up to a bound.
@@ -75,10 +77,17 @@ def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledK
             report("sampling", 0, total)
         stretches = _stretches(windows, ahead[0])
         progress = _after(report, done, total)
-        sampled = _sample(recording, stretches, kernel, bins, lengths[0] - BURN_IN, progress)
-        kernel = Kernel(sampled.tau_rise, sampled.tau_decay)
+        latest = _sample(recording, stretches, kernel, bins, lengths[0] - BURN_IN, progress)
         done += lengths[0]
-        if is_lost(sampled, start) or not _fits(sampled):
+        refused = is_lost(latest, start) or not _fits(latest)
+        last = plan[0] == MANY_FRAMES
+        if last and refused:
+            # What rested on fewer frames stays.
+            break
+        # It came to rest before; on so many frames it has only to be known better.
+        sampled = replace(latest, rested=True) if last else latest
+        kernel = Kernel(sampled.tau_rise, sampled.tau_decay)
+        if refused:
             break
         if plan[0] == FRAMES and sampled.rested:
             plan = [MANY_FRAMES] if _is_noisy(sampled) and _has_more(windows) else []

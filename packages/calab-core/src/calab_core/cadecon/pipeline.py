@@ -25,9 +25,8 @@ from .working import Recording, measure_noise
 
 __all__ = ["run_cadecon"]
 
-#: Largest sample, and least largest one of a trace, with room for what fits make of it in single
-#: precision.
-LARGEST, SMALLEST = 1e30, 1e-30
+#: Largest sample, with room for what fits make of it in single precision.
+LARGEST = 1e30
 #: Frames per second at most; no camera or scanner has more.
 FASTEST = 1e5
 #: Bins per frame at most: no trace tells times apart by less.
@@ -114,8 +113,8 @@ def run_cadecon(
     -----
     UserWarning
         If the kernel ends on a bound of the search, as under a wrong `fs`, and is not called
-        converged; if most cells drift; or if there are no spikes. ``metadata["kernel_doubt"]`` says
-        the same.
+        converged; if most cells drift; if there are no spikes; or if it is assumed.
+        ``metadata["kernel_doubt"]`` says the same.
 
     References
     ----------
@@ -149,7 +148,7 @@ def run_cadecon(
     settings = _resolve(config, given)
     as_choice("on_nan", on_nan, ("mask", "raise"))
     batch = as_batch("traces", traces, gaps=on_nan == "mask")
-    _refuse_sizes(batch)
+    _refuse_huge(batch)
     rate = as_number("fs", fs)
     if rate > FASTEST:
         raise ValueError(f"fs: expected frames per second, up to {FASTEST:g}, got {rate:g}")
@@ -210,16 +209,12 @@ def _doubt(found: Found, drift: Drift, usable: NDArray[np.int64], cells: Cells) 
     return "; ".join(doubts) or None
 
 
-def _refuse_sizes(batch: NDArray[np.floating[Any]]) -> None:
+def _refuse_huge(batch: NDArray[np.floating[Any]]) -> None:
     """Refuse what the single precision of the results could not hold."""
     for trace in batch:
         largest = max(np.fmax.reduce(trace, initial=0.0), -np.fmin.reduce(trace, initial=0.0))
         if largest > LARGEST:
             raise ValueError(f"traces: expected values up to {LARGEST:g}, got {largest:g}")
-        if 0 < largest < SMALLEST:
-            raise ValueError(
-                f"traces: expected a largest value of at least {SMALLEST:g}, got {largest:g}"
-            )
 
 
 def _cell_ids(cell_ids: Any, n_cells: int) -> NDArray[Any]:

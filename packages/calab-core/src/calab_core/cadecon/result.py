@@ -27,7 +27,8 @@ class CaDeconDetails:
         fit. The working trace is the trace less this.
     spike_times : tuple of numpy.ndarray, each of shape (n_spikes,), float64
         Per cell, seconds since the start of the first frame, finer than a frame; a time that
-        occurs twice is two spikes.
+        occurs twice is two spikes. With less than six bins a frame they are later than the bins in
+        which the fit has them, by what spikes are late on average.
     noise : numpy.ndarray, shape (n_cells,), float64
         Standard deviation of the white noise in units of the traces.
     alpha_sd : numpy.ndarray, shape (n_cells,), float64

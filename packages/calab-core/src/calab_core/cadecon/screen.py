@@ -11,6 +11,8 @@ __all__ = ["MIN_FRAMES", "screen"]
 MIN_FRAMES = 16
 #: A cell is saturated where this share of its recorded frames is its largest value.
 SATURATED_SHARE = 0.2
+#: Least largest value of a cell, with room for what fits make of it in single precision.
+SMALLEST = 1e-30
 
 
 def screen(traces: NDArray[np.floating]) -> dict[int, str]:
@@ -34,6 +36,8 @@ def screen(traces: NDArray[np.floating]) -> dict[int, str]:
         elif seen.size < MIN_FRAMES:
             frames = "frame was" if seen.size == 1 else "frames were"
             excluded[cell] = f"only {seen.size} {frames} recorded, {MIN_FRAMES} are needed"
+        elif 0 < np.abs(seen).max() < SMALLEST:
+            excluded[cell] = f"no value beyond {SMALLEST:g}, too small for single precision"
         elif seen.min() == seen.max():
             excluded[cell] = f"constant: every recorded frame is {seen[0]:g}"
         else:

@@ -70,7 +70,8 @@ class CadeconSettings(_Strict):
     patience : int
         Iterations in a row that it has to rest.
     num_subsets : int
-        Rectangles of cells x frames on which the kernel is found.
+        Rectangles of cells x frames on which the kernel is found, at most 100. Where they hold
+        fewer than 20 events the whole recording is one rectangle instead.
     target_coverage : float
         Share of the recording that they cover together.
     aspect_ratio : float
@@ -189,4 +190,7 @@ def _shown(value: Any) -> str:
     """Show what came; Python refuses to write out numbers of thousands of digits."""
     if isinstance(value, int) and abs(value) >= 10**60:
         return "a number of more than 60 digits"
-    return f"{value!r:.60}"
+    try:
+        return f"{value!r:.60}"
+    except ValueError:
+        return f"a {type(value).__name__}"
