@@ -82,7 +82,8 @@ def fit_biexponential(
         such tuple.
     ValueError
         If `h_free` has more than one axis, more than 65,536 samples or values that are not
-        finite, `fs` is not finite and above 0, `skip` is negative, or the time constants of `warm` make no kernel.
+        finite, `fs` is not finite and above 0, `skip` is negative, or the time constants of
+        `warm` make no kernel.
 
     Notes
     -----
