@@ -137,7 +137,7 @@ def fit_biexponential(
     return BiexpFitResult(*fit)
 
 
-#: Half an hour at 30 Hz, which takes about a second.
+#: Half an hour at 30 Hz; the fit cannot be interrupted.
 _MOST_SAMPLES = 2**16
 
 _Component = tuple[float, float, float]
