@@ -93,9 +93,9 @@ def estimate_kernel(
     All that the traces say is gathered once in the normal equations, at a cost of the pairs of
     spikes that lie within a kernel's length of each other, and of what each spike adds to the
     frames behind it; the problem is then solved by a primal-dual interior-point method whose
-    duality gap bounds the distance to the optimum. Each of its steps factors a matrix
-    of the kernel's length, at the cube of it, whatever the number of samples. Nothing is scaled by steps, so that
-    `smooth_lambda` weighs in the formula above as written.
+    duality gap bounds the distance to the optimum. Each of its steps factors a matrix of the
+    kernel's length, at the cube of it, whatever the number of samples. Nothing is scaled by steps,
+    so that `smooth_lambda` weighs in the formula above as written.
 
     References
     ----------
