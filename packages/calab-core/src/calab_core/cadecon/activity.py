@@ -123,7 +123,7 @@ def deconvolve_cells(
         amplitudes = measure_amplitudes(working, times, recording.noise[part])
         clipped = np.array([is_clipped(recording.traces[cell]) for cell in part], dtype=np.bool_)
         # Under a kernel that was not found nothing is a whole multiple of anything.
-        doubtful = clipped | (found.doubt is not None)
+        doubtful = clipped | (found.bound is not None)
         measured.append(drift.doubted(amplitudes, part).doubted(doubtful))
         done += part.size
         report("amplitudes", done, usable.size)
@@ -216,6 +216,6 @@ def _spikes(
     for cell, bins in zip(part, spikes.placed.bins, strict=True):
         taus = float(cells.tau_rise[cell]), float(cells.tau_decay[cell])
         # Of a kernel that was not found nobody knows how late its spikes are.
-        known = found.doubt is None
+        known = found.bound is None
         lag = grid_lag(recording.fs, *taus, recording.upsample_factor) if known else 0.0
         cells.times[cell] = bins / grid + lag

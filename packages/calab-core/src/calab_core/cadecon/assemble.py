@@ -31,6 +31,7 @@ FREE_BINS = 2
 def assemble(
     recording: Recording,
     found: Found,
+    doubt: str | None,
     cells: Cells,
     cell_ids: NDArray[Any],
     excluded: dict[int, str],
@@ -44,6 +45,8 @@ def assemble(
         Traces and settings.
     found : Found
         The shared kernel.
+    doubt : str, optional
+        Why the kernel may be wrong.
     cells : Cells
         What is known of every cell.
     cell_ids : numpy.ndarray
@@ -104,7 +107,7 @@ def assemble(
         slow,
         np.empty(0, dtype=np.float32),
         fs,
-        _metadata(recording, found, kernel, details, cells),
+        _metadata(recording, found, kernel, details, cells) | {"kernel_doubt": doubt},
         details=details,
     )
 
@@ -196,7 +199,6 @@ def _metadata(
         "segments": list(details.segments),
         "history": found.history,
         "kernel_method": found.method,
-        "kernel_doubt": found.doubt,
         "sampled": _sampled(found.sampled),
         "cell_ids": details.cell_ids.tolist(),
         "excluded": {str(cell): reason for cell, reason in details.excluded.items()},

@@ -166,16 +166,16 @@ def run_cadecon(
     drift = find_drift(recording, usable, report)
     steady = drift.removed(recording)
     found = shared_kernel(steady, usable, report) if usable.size else Found(FALLBACK)
-    if found.doubt is not None:
+    if found.bound is not None:
         # Times within a frame would be those of a shape that nobody knows.
         recording, steady = (replace(one, upsample_factor=1) for one in (recording, steady))
     cells = deconvolve_cells(steady, usable, found, drift, report)
-    found.doubt = _doubt(found, drift, usable, cells)
-    if found.doubt is not None:
-        warnings.warn(f"the kernel may be wrong: {found.doubt}", UserWarning, stacklevel=2)
+    doubt = _doubt(found, drift, usable, cells)
+    if doubt is not None:
+        warnings.warn(f"the kernel may be wrong: {doubt}", UserWarning, stacklevel=2)
     for cell, trend in drift.trends.items():
         cells.removed[cell] += trend
-    return assemble(recording, found, cells, ids, excluded, drift.reasons())
+    return assemble(recording, found, doubt, cells, ids, excluded, drift.reasons())
 
 
 def _resolve(
@@ -199,8 +199,8 @@ def _doubt(found: Found, drift: Drift, usable: NDArray[np.int64], cells: Cells) 
     doubts = []
     if len(drift.trends) > MOSTLY * usable.size:
         doubts.append(MOVING.format(len(drift.trends), usable.size))
-    if found.doubt is not None:
-        doubts.append(found.doubt)
+    if found.bound is not None:
+        doubts.append(found.bound)
     if usable.size and not doubts:
         if not any(times.size for times in cells.times):
             doubts.append("no spike was found")

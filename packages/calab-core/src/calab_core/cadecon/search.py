@@ -55,8 +55,8 @@ class Found:
         Where it was looked for.
     n_events : int
         Events of the subsets under the kernel; without any the kernel is assumed.
-    doubt : str, optional
-        Why the kernel should not be trusted.
+    bound : str, optional
+        The bound on which the search ended, in words: then no kernel was found.
     """
 
     kernel: Kernel
@@ -67,7 +67,7 @@ class Found:
     converged_at: int | None = None
     subsets: list[Subset] = field(default_factory=list)
     n_events: int = 0
-    doubt: str | None = None
+    bound: str | None = None
 
     @property
     def method(self) -> str:
@@ -172,7 +172,7 @@ class _Search:
         bound = bound_of(self.step)
         if bound is not None:
             rate = self.windows.recording.fs
-            self.found.doubt = f"{bound}: is fs, {rate:g} Hz, the rate of these traces?"
+            self.found.bound = f"{bound}: is fs, {rate:g} Hz, the rate of these traces?"
             self.found.converged_at = None
 
     def sample_again(self) -> None:
