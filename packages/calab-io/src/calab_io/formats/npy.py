@@ -1,0 +1,75 @@
+"""Arrays saved by `numpy.save`, with the description that `save_for_tuning` puts beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..documents import read_json_object
+from ..errors import CalabFormatError, unreadable
+from ..recording import Contents, Request
+from ..traces import read_npy
+
+__all__ = ["OPTIONS", "read", "recognises"]
+
+OPTIONS = frozenset({"transpose"})
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether a file is named as an array."""
+    return path.suffix.lower() == ".npy" and not path.is_dir()
+
+
+def read(path: Path, request: Request) -> Contents:
+    """Read an array; what is beside it says its rate.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    request : Request
+        Kind of trace, which says what the array is, and orientation.
+
+    Returns
+    -------
+    Contents
+
+    Raises
+    ------
+    CalabFormatError
+        If the file is not an array, or the description beside it is of another one.
+    """
+    sidecar = path.with_name(f"{path.stem}_metadata.json")
+    known = _description(sidecar) if sidecar.is_file() else {}
+    with unreadable(path):
+        traces = read_npy(path, transpose=bool(request.transpose))
+    described = (known.get("num_cells"), known.get("num_timepoints"))
+    if None not in described and not request.transpose and described != traces.shape:
+        problem = f"expected {described[0]} cells x {described[1]} frames as in {sidecar.name}"
+        remedy = "save both again, or move that file away"
+        raise CalabFormatError(path, f"{problem}, got {traces.shape}", remedy)
+    return Contents(
+        traces=traces,
+        trace="raw" if request.trace == "auto" else request.trace,
+        why="the array in the file",
+        fs=_rate(known, sidecar),
+        fs_remedy=f"give fs in Hz, or save with save_for_tuning, which writes {sidecar.name}",
+        provenance=known,
+    )
+
+
+def _description(sidecar: Path) -> dict[str, Any]:
+    try:
+        return read_json_object(sidecar)
+    except ValueError as err:
+        # The message begins with the file.
+        raise CalabFormatError(sidecar, str(err).partition(": ")[2]) from err
+
+
+def _rate(known: dict[str, Any], sidecar: Path) -> float | None:
+    rate = known.get("sampling_rate_hz")
+    if rate is None or (isinstance(rate, int | float) and not isinstance(rate, bool)):
+        return rate
+    raise CalabFormatError(
+        sidecar, f"expected a number, got {rate!r}", "give fs in Hz", key="sampling_rate_hz"
+    )
