@@ -65,6 +65,9 @@ def test_the_kernel_is_found_from_either_side(traces, rise, decay):
     assert found.rested
     # A quarter of the sweeps that are allowed, and all of them.
     assert 100 <= len(found.history) < 400
+    longer = run(traces, rise, decay, sweeps=400, least=len(found.history) + 1)
+    assert len(longer.history) > len(found.history)
+    np.testing.assert_array_equal(longer.history[: len(found.history)], found.history)
 
 
 def test_the_best_explanation_is_biased_where_the_average_is_not():
@@ -154,6 +157,7 @@ def test_ctrl_c_stops_the_chain(traces):
     ("options", "message"),
     [
         ({"sweeps": 0}, r"^sweeps: expected at least 1, got 0"),
+        ({"least": 0}, r"^least: expected at least 1, got 0"),
         ({"burn_in": -1}, r"^burn_in: expected at least 0, got -1"),
         ({"spread": 0.0}, r"^spread: expected a finite number above 0, got 0"),
         ({"baseline": np.zeros(3)}, r"^baseline: expected shape \(4, 600\), got \(1, 3\)"),

@@ -140,6 +140,7 @@ def sample_kernel(
     noise: NDArray[np.float64],
     *,
     sweeps: int,
+    least: int,
     burn_in: int,
     spread: float,
     seed: int,

@@ -61,6 +61,7 @@ def sample_kernel(
     baseline: ArrayLike | None = None,
     upsample_factor: int = 2,
     sweeps: int = 120,
+    least: int | None = None,
     burn_in: int = 10,
     spread: float = 0.4,
     seed: int = 0,
@@ -94,9 +95,11 @@ def sample_kernel(
     upsample_factor : int
         Bins per frame, in each of which is one event or none.
     sweeps : int
-        Sweeps after each of which the kernel moves, at most. From a quarter of them on the chain
-        ends where the kernel rests, and at once where its decay has left a factor of five around
-        where it began.
+        Sweeps after each of which the kernel moves, at most. The chain ends at once where its decay
+        has left a factor of five around where it began.
+    least : int, optional
+        Sweeps from which on it ends where the kernel rests; a quarter of `sweeps` by default. The
+        later half of the way is averaged, so a longer one knows the kernel better.
     burn_in : int
         Sweeps before it moves.
     spread : float
@@ -135,11 +138,13 @@ def sample_kernel(
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, 1, upsample_factor, None, n_threads, progress
     )
+    sweeps = as_count("sweeps", sweeps, 1)
     found = _native.sample_kernel(
         batch,
         _baselines(baseline, batch["traces"]),
         as_values("noise", noise, len(batch["traces"])),
-        sweeps=as_count("sweeps", sweeps, 1),
+        sweeps=sweeps,
+        least=-(-sweeps // 4) if least is None else as_count("least", least, 1),
         burn_in=as_count("burn_in", burn_in, 0),
         spread=as_number("spread", spread),
         seed=as_count("seed", seed, 0),

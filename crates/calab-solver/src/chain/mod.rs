@@ -50,9 +50,11 @@ const LEAST_NOISE: f64 = 1e-6;
 pub struct ChainOptions {
     /// Sweeps before the kernel moves.
     pub burn_in: usize,
-    /// Sweeps after each of which the kernel moves, at most; their later half is averaged. From a
-    /// quarter of them on the chain ends where the kernel rests, and at once where it is lost.
+    /// Sweeps after each of which the kernel moves, at most; their later half is averaged. The
+    /// chain ends at once where the kernel is lost.
     pub sweeps: usize,
+    /// Sweeps from which on it ends where the kernel rests.
+    pub least: usize,
     /// Standard deviation of amplitudes in their mean.
     pub spread: f64,
     /// Names the random numbers.
@@ -61,7 +63,7 @@ pub struct ChainOptions {
 
 impl Default for ChainOptions {
     fn default() -> Self {
-        Self { burn_in: 10, sweeps: 120, spread: 0.4, seed: 0 }
+        Self { burn_in: 10, sweeps: 120, least: 30, spread: 0.4, seed: 0 }
     }
 }
 
@@ -138,7 +140,7 @@ pub fn sample_kernel(
     for sweep in 0..options.sweeps {
         let tally = chain.sweep(threads, &mut |_| monitor(options.burn_in + sweep))?;
         chain.advance(tally)?;
-        let enough = sweep + 1 >= options.sweeps.div_ceil(4);
+        let enough = sweep + 1 >= options.least;
         if chain.climb.is_lost() || enough && chain.climb.rests() {
             break;
         }

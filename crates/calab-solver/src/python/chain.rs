@@ -11,7 +11,7 @@ type Sampled<'py> =
     ((f64, f64), Bound<'py, PyArray2<f64>>, bool, usize, Bound<'py, PyArray1<f64>>, f64, f64);
 
 #[pyfunction]
-#[pyo3(signature = (batch, baselines, noise, *, sweeps, burn_in, spread, seed))]
+#[pyo3(signature = (batch, baselines, noise, *, sweeps, least, burn_in, spread, seed))]
 #[expect(
     clippy::too_many_arguments,
     reason = "keyword-only options, gathered at once into one struct"
@@ -22,12 +22,13 @@ pub(super) fn sample_kernel<'py>(
     baselines: PyReadonlyArray2<'py, f64>,
     noise: PyReadonlyArray1<'py, f64>,
     sweeps: usize,
+    least: usize,
     burn_in: usize,
     spread: f64,
     seed: u64,
 ) -> PyResult<Sampled<'py>> {
     let (grid, taus) = batch.only()?;
-    let options = ChainOptions { burn_in, sweeps, spread, seed };
+    let options = ChainOptions { burn_in, sweeps, least, spread, seed };
     let (traces, baselines) = (batch.traces.as_array(), baselines.as_array());
     let stretches = Stretches { traces, baselines, noise: noise.as_slice()? };
     let found = watched(py, batch.progress.as_ref(), burn_in + sweeps, |monitor| {
