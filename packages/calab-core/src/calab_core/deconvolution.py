@@ -13,7 +13,9 @@ import numpy as np
 from calab_solver import Deconvolution, deconvolve
 from numpy.typing import ArrayLike, NDArray
 
+from .blockwise import infer, is_elsewhere, loaded
 from .result import DeconvolutionDetails, DeconvolutionResult
+from .slabs import Sink
 
 __all__ = ["run_deconvolution", "run_deconvolution_full"]
 
@@ -36,6 +38,7 @@ def run_deconvolution(
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     dtype: Literal["float64", "float32"] | np.dtype[Any] | type[np.floating[Any]] = "float64",
+    out: Sink | None = None,
 ) -> NDArray[Any]:
     r"""Infer the activity behind calcium traces, to a certified distance from the optimum.
 
@@ -48,7 +51,9 @@ def run_deconvolution(
     ----------
     traces : array_like, shape (n_frames,) or (n_cells, n_frames)
         Fluorescence in any unit. NaN marks frames that were not recorded. float32 and float64 are
-        read in place, whatever their strides; the arithmetic is float64.
+        read in place, whatever their strides; the arithmetic is float64. Arrays of h5py, zarr and
+        `calab_io.read` are read some cells at a time. Those of dask and xarray (with a dimension
+        named ``frame`` or ``time``) give one of their kind, lazily where they are lazy.
     fs : float
         Sampling rate in hertz.
     tau_r, tau_d : float
@@ -83,11 +88,15 @@ def run_deconvolution(
         Called in this thread with the number of cells done and in total.
     dtype : {"float64", "float32"}, or the NumPy type of that name
         Type of the activity.
+    out : array of NumPy, h5py or zarr, shape of `traces`, optional
+        Where the activity is written, some cells at a time; it is then what is returned. With an
+        `out` that is not in memory, memory does not grow with the number of cells.
 
     Returns
     -------
     numpy.ndarray, shape of `traces`
-        Activity, at least 0: the height of the calcium transient that starts in each frame.
+        Activity, at least 0: the height of the calcium transient that starts in each frame. An
+        array of dask or xarray for one of these.
 
     Raises
     ------
@@ -118,25 +127,27 @@ def run_deconvolution(
     >>> run_deconvolution([0, 0, 0, 1, 0, 0], 30.0, 0.001, 0.002, 0.0).round(3)
     array([0., 0., 1., 0., 0., 0.])
     """
+    options: dict[str, Any] = {
+        "fs": fs,
+        "tau_rise": tau_r,
+        "tau_decay": tau_d,
+        "lam": lam,
+        "max_iters": max_iters,
+        "conv_mode": conv_mode,
+        "constraint": constraint,
+        "method": method,
+        "tol": tol,
+        "baseline_mode": baseline_mode,
+        "on_nan": on_nan,
+        "segments": segments,
+        "n_threads": n_threads,
+        "dtype": dtype,
+    }
     with _documented_names():
-        found = deconvolve(
-            traces,
-            fs,
-            tau_r,
-            tau_d,
-            lam,
-            max_iters=max_iters,
-            conv_mode=conv_mode,
-            constraint=constraint,
-            method=method,
-            tol=tol,
-            baseline_mode=baseline_mode,
-            on_nan=on_nan,
-            segments=segments,
-            n_threads=n_threads,
-            progress=progress,
-            dtype=dtype,
-        )
+        if out is not None or is_elsewhere(traces):
+            inferred: NDArray[Any] = infer(traces, options, out=out, progress=progress)
+            return inferred
+        found = deconvolve(traces, **options, progress=progress)
     return found.activity.reshape(np.shape(traces))
 
 
@@ -186,8 +197,9 @@ def run_deconvolution_full(
         As `run_deconvolution`.
     """
     with _documented_names():
+        plain = loaded(traces)
         found = deconvolve(
-            traces,
+            plain,
             fs,
             tau_r,
             tau_d,
@@ -205,7 +217,7 @@ def run_deconvolution_full(
             dtype=dtype,
             full=True,
         )
-    return _as_result(found, np.ndim(traces) == 1)
+    return _as_result(found, np.ndim(plain) == 1)
 
 
 def _as_result(found: Deconvolution, single: bool) -> DeconvolutionResult:

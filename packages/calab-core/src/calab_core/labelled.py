@@ -1,0 +1,165 @@
+"""Labelled arrays of xarray, and lazy ones of dask: the same computation, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .slabs import SLAB_BYTES
+
+__all__ = ["as_plain", "is_dask", "is_labelled", "map_cells", "map_dask"]
+
+#: Names by which a dimension is known to be time.
+FRAME_NAMES = ("frame", "frames", "time", "t")
+
+#: Takes and returns cells x frames.
+Compute = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def is_labelled(traces: Any) -> bool:
+    """Tell whether traces are a DataArray, without importing xarray."""
+    return _comes_from(traces, "xarray", "DataArray")
+
+
+def is_dask(traces: Any) -> bool:
+    """Tell whether traces are a dask array, without importing dask."""
+    return _comes_from(traces, "dask.array", "Array")
+
+
+def frame_dim(traces: Any) -> str:
+    """Find the dimension that is time.
+
+    Parameters
+    ----------
+    traces : xarray.DataArray
+        The traces.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If no dimension, or more than one, is named as one of time.
+    """
+    named = [dim for dim in traces.dims if str(dim).lower() in FRAME_NAMES]
+    if len(named) != 1:
+        raise ValueError(
+            f"traces: expected one dimension named {' or '.join(FRAME_NAMES)}, got {traces.dims}; "
+            "rename it with traces.rename({'...': 'frame'})"
+        )
+    return str(named[0])
+
+
+def as_plain(traces: Any) -> Any:
+    """Take the labels off, with frames along the last axis.
+
+    Parameters
+    ----------
+    traces : object
+        What was passed as traces.
+
+    Returns
+    -------
+    object
+        The array below a DataArray, turned if need be; anything else as it came.
+    """
+    return traces.transpose(..., frame_dim(traces)).data if is_labelled(traces) else traces
+
+
+def map_cells(traces: Any, compute: Compute, dtype: np.dtype[Any], name: str) -> Any:
+    """Compute cell by cell on a DataArray; lazily if it is lazy.
+
+    Parameters
+    ----------
+    traces : xarray.DataArray
+        With a dimension of time, in any place.
+    compute : callable
+        Takes and returns cells x frames.
+    dtype : numpy.dtype
+        Type of what it returns.
+    name : str
+        Name of the result.
+
+    Returns
+    -------
+    xarray.DataArray
+        Of the same dimensions and coordinates.
+    """
+    import xarray
+
+    frames = frame_dim(traces)
+    turned = traces.transpose(..., frames)
+    if is_dask(turned.data):
+        turned = turned.copy(data=_coalesced(turned.data))
+    found = xarray.apply_ufunc(
+        _Flattened(compute),
+        turned,
+        input_core_dims=[[frames]],
+        output_core_dims=[[frames]],
+        dask="parallelized",
+        output_dtypes=[dtype],
+        keep_attrs=False,
+    )
+    return found.transpose(*traces.dims).rename(name)
+
+
+def map_dask(traces: Any, compute: Compute, dtype: np.dtype[Any]) -> Any:
+    """Compute cell by cell on a dask array, lazily.
+
+    Parameters
+    ----------
+    traces : dask.array.Array, shape (..., n_frames)
+        Cells x frames.
+    compute : callable
+        Takes and returns cells x frames.
+    dtype : numpy.dtype
+        Type of what it returns.
+
+    Returns
+    -------
+    dask.array.Array
+        Of the same shape.
+    """
+    whole = _coalesced(traces)
+    return whole.map_blocks(
+        _Flattened(compute), dtype=dtype, meta=np.empty((0,) * traces.ndim, dtype)
+    )
+
+
+class _Flattened:
+    """Let a computation on cells x frames take any axes before the frames.
+
+    A class, for dask sends it to other processes, and by its content names what it computes.
+    """
+
+    def __init__(self, compute: Compute) -> None:
+        self.compute = compute
+
+    def __call__(self, block: NDArray[Any]) -> NDArray[Any]:
+        cells = block.reshape(-1, block.shape[-1])
+        return self.compute(cells).reshape(block.shape)
+
+
+def _coalesced(traces: Any) -> Any:
+    """Rechunk a dask array to whole traces, and small chunks of cells to larger ones.
+
+    A task per cell takes three to four times as long as the cell.
+    """
+    if traces.ndim == 1:
+        return traces.rechunk(-1)
+    row_bytes = max(1, traces.shape[-1] * traces.dtype.itemsize)
+    size = max(1, SLAB_BYTES // row_bytes)
+    if max(traces.chunks[0], default=0) >= size:
+        return traces.rechunk({-1: -1})
+    return traces.rechunk({0: size, -1: -1})
+
+
+def _comes_from(value: Any, module: str, name: str) -> bool:
+    return any(
+        base.__name__ == name and base.__module__.startswith(module) for base in type(value).__mro__
+    )

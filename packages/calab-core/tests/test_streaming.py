@@ -1,0 +1,206 @@
+"""Traces that are not in memory give what the same traces in memory give, bit for bit."""
+
+import _thread
+import threading
+import time
+
+import calab_core.slabs
+import dask.array as da
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+from calab_core import run_deconvolution, run_deconvolution_full
+
+FS, TAUS, LAM = 30.0, (0.05, 0.4), 0.02
+
+
+@pytest.fixture(scope="module")
+def traces():
+    rng = np.random.default_rng(3)
+    spikes = (rng.random((23, 400)) < 0.03).astype(float)
+    kernel = np.exp(-np.arange(60) / 12)
+    rows = np.array([np.convolve(row, kernel)[:400] for row in spikes])
+    rows += 0.1 * rng.standard_normal(rows.shape)
+    rows[4, 100:120] = np.nan
+    return rows.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(traces):
+    return run(traces)
+
+
+@pytest.fixture(autouse=True)
+def small_slabs(monkeypatch):
+    """Five cells or a chunk at a time, so that there are several slabs."""
+    monkeypatch.setattr(calab_core.slabs, "SLAB_BYTES", 5 * 400 * 4)
+    monkeypatch.setattr("calab_core.labelled.SLAB_BYTES", 5 * 400 * 4)
+
+
+def run(traces, **options):
+    return run_deconvolution(traces, FS, *TAUS, LAM, **options)
+
+
+@pytest.fixture
+def in_file(traces, tmp_path):
+    """The traces in arrays of HDF5 and zarr; the chunks of one cut time."""
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file.create_dataset("plain", data=traces)
+        file.create_dataset("chunked", data=traces, chunks=(4, 100))
+    with h5py.File(tmp_path / "t.h5") as file:
+        store = zarr.create_array(
+            tmp_path / "t.zarr", shape=traces.shape, chunks=(3, 400), dtype="f4"
+        )
+        store[:] = traces
+        sharded = zarr.create_array(
+            tmp_path / "s.zarr", shape=traces.shape, chunks=(1, 400), shards=(4, 400), dtype="f4"
+        )
+        sharded[:] = traces
+        yield {
+            "plain": file["plain"],
+            "chunked": file["chunked"],
+            "zarr": zarr.open_array(tmp_path / "t.zarr", mode="r"),
+            "sharded": sharded,
+        }
+
+
+@pytest.mark.parametrize("name", ["plain", "chunked", "zarr", "sharded"])
+def test_arrays_in_files(in_file, expected, name):
+    np.testing.assert_array_equal(run(in_file[name]), expected)
+
+
+def test_memory_mapped(traces, expected, tmp_path):
+    np.save(tmp_path / "t.npy", traces)
+    mapped = np.load(tmp_path / "t.npy", mmap_mode="r")
+    np.testing.assert_array_equal(run(mapped), expected)
+
+
+@pytest.mark.parametrize("make", [lambda t: t, lambda t: t.tolist(), da.from_array])
+def test_results_go_where_they_are_wanted(traces, expected, tmp_path, make):
+    out = zarr.create_array(tmp_path / "o.zarr", shape=traces.shape, chunks=(8, 400), dtype="f8")
+    assert run(make(traces), out=out) is out
+    wanted = expected if not isinstance(make(traces), list) else run(traces.astype(float))
+    np.testing.assert_array_equal(out[:], wanted)
+
+
+def test_masked_samples_stay_masked(traces):
+    masked = np.ma.masked_array(traces, traces > 0.8)
+    out = np.empty(traces.shape)
+    run(masked, out=out)
+    np.testing.assert_array_equal(out, run(masked))
+    assert not np.array_equal(out, run(traces))
+
+
+def test_progress_counts_all_cells(in_file):
+    calls = []
+    run(in_file["plain"], progress=lambda *call: calls.append(call))
+    assert calls[-1] == (23, 23)
+    assert sorted(calls) == calls
+    assert {total for _, total in calls} == {23}
+
+
+@pytest.mark.parametrize("chunks", [(23, 400), (1, 400), (7, 130)])
+def test_dask_is_lazy(traces, expected, chunks):
+    lazy = run(da.from_array(traces, chunks=chunks), dtype="float32")
+    assert isinstance(lazy, da.Array)
+    assert lazy.dtype == np.float32
+    # Neither time is cut nor does every cell have a task of its own.
+    assert lazy.chunks[1] == (400,)
+    assert max(lazy.chunks[0]) >= 5
+    np.testing.assert_array_equal(lazy.compute(), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("dims", [("unit_id", "frame"), ("frame", "unit_id")])
+def test_labels_are_kept(traces, expected, dims, lazy):
+    ids = np.arange(23) * 2
+    labelled = xr.DataArray(traces, dims=("unit_id", "frame"), coords={"unit_id": ids})
+    labelled = labelled.transpose(*dims)
+    found = run(labelled.chunk({"unit_id": 1, "frame": 100}) if lazy else labelled)
+    assert found.dims == dims
+    assert (found.chunks is not None) == lazy
+    np.testing.assert_array_equal(found.unit_id, ids)
+    np.testing.assert_array_equal(found.transpose("unit_id", "frame"), expected)
+
+
+def test_axes_before_the_cells(traces, expected):
+    both = xr.DataArray(np.stack([traces, traces]), dims=("session", "unit_id", "time"))
+    np.testing.assert_array_equal(run(both)[1], expected)
+    np.testing.assert_array_equal(run(both[0, 3]), expected[3])
+
+
+def test_time_is_not_guessed(traces):
+    with pytest.raises(ValueError, match=r"dimension named frame .*got \('x', 'y'\); rename"):
+        run(xr.DataArray(traces, dims=("x", "y")))
+
+
+def test_options_are_refused_before_anything_is_computed(traces):
+    with pytest.raises(ValueError, match=r"^tau_r"):
+        run_deconvolution(da.from_array(traces), FS, -1.0, 0.4, LAM)
+
+
+def test_everything_of_traces_in_a_file(in_file, traces):
+    found = run_deconvolution_full(in_file["zarr"], FS, *TAUS, LAM)
+    np.testing.assert_array_equal(
+        found.reconvolution, run_deconvolution_full(traces, FS, *TAUS, LAM).reconvolution
+    )
+    turned = xr.DataArray(traces.T, dims=("frame", "unit_id"))
+    again = run_deconvolution_full(turned, FS, *TAUS, LAM)
+    np.testing.assert_array_equal(again.activity, found.activity)
+
+
+def test_the_cell_of_a_bad_sample_is_named(traces, tmp_path):
+    bad = traces.copy()
+    bad[17, 3] = np.inf
+    store = zarr.create_array(tmp_path / "b.zarr", shape=bad.shape, chunks=(5, 400), dtype="f4")
+    store[:] = bad
+    out = np.zeros(bad.shape)
+    with pytest.raises(ValueError, match="got inf at cell 17, frame 3"):
+        run(store, out=out)
+    # What was done stays done.
+    np.testing.assert_array_equal(out[:15], run(traces)[:15])
+
+
+def test_chunks_that_cut_time_are_refused_where_they_cost_too_much(in_file, monkeypatch):
+    monkeypatch.setattr(calab_core.slabs, "MOST_SLAB_BYTES", 1000)
+    with pytest.raises(ValueError, match=r"got chunks \(4, 100\) .*rechunk"):
+        run(in_file["chunked"])
+
+
+def test_a_failing_sink_is_reported(traces):
+    class Full:
+        shape = traces.shape
+
+        def __setitem__(self, rows, values):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        run(traces, out=Full())
+
+
+@pytest.mark.parametrize("shape", [(23, 399), (400, 23)])
+def test_the_shape_of_the_output_is_checked(traces, shape):
+    with pytest.raises(ValueError, match=r"^out: expected the traces' shape \(23, 400\)"):
+        run(traces, out=np.empty(shape))
+
+
+def test_one_axis_cannot_be_streamed(traces):
+    with pytest.raises(ValueError, match=r"cells x frames to stream, got shape \(400,\)"):
+        run(traces[0], out=np.empty(400))
+
+
+def test_interrupted_between_slabs(traces):
+    class Slow:
+        shape, dtype = (10_000, 400), np.dtype("f4")
+
+        def __getitem__(self, rows):
+            time.sleep(0.05)
+            return traces[:5]
+
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    begin = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        run(Slow(), out=np.empty((10_000, 400)))
+    assert time.perf_counter() - begin < 5
