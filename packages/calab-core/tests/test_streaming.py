@@ -3,6 +3,7 @@
 import _thread
 import threading
 import time
+import warnings
 
 import calab_core.slabs
 import dask.array as da
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from calab_core import run_deconvolution, run_deconvolution_full
+from calab_core import run_cadecon, run_deconvolution, run_deconvolution_full
 
 FS, TAUS, LAM = 30.0, (0.05, 0.4), 0.02
 
@@ -149,6 +150,17 @@ def test_everything_of_traces_in_a_file(in_file, traces):
     turned = xr.DataArray(traces.T, dims=("frame", "unit_id"))
     again = run_deconvolution_full(turned, FS, *TAUS, LAM)
     np.testing.assert_array_equal(again.activity, found.activity)
+
+
+def test_a_recording_with_labels_is_deconvolved_automatically(traces):
+    ids = [f"cell{row}" for row in range(23)]
+    labelled = xr.DataArray(traces.T, dims=("frame", "unit_id"), coords={"unit_id": ids})
+    with warnings.catch_warnings():
+        # So few spikes; what it warns of is not what is asked here.
+        warnings.simplefilter("ignore", UserWarning)
+        found, expected = run_cadecon(labelled.chunk(), FS), run_cadecon(traces, FS)
+    np.testing.assert_array_equal(found.activity, expected.activity)
+    assert found.metadata["cell_ids"] == ids
 
 
 def test_the_cell_of_a_bad_sample_is_named(traces, tmp_path):

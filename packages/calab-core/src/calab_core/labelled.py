@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .slabs import SLAB_BYTES
 
-__all__ = ["as_plain", "is_dask", "is_labelled", "map_cells", "map_dask"]
+__all__ = ["as_plain", "cell_names", "is_dask", "is_labelled", "map_cells", "map_dask"]
 
 #: Names by which a dimension is known to be time.
 FRAME_NAMES = ("frame", "frames", "time", "t")
@@ -69,6 +69,29 @@ def as_plain(traces: Any) -> Any:
         The array below a DataArray, turned if need be; anything else as it came.
     """
     return traces.transpose(..., frame_dim(traces)).data if is_labelled(traces) else traces
+
+
+def cell_names(traces: Any) -> NDArray[Any] | None:
+    """Return how a DataArray knows its cells.
+
+    Parameters
+    ----------
+    traces : object
+        What was passed as traces.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        The coordinate along cells, if there is one of whole numbers or strings.
+    """
+    if not is_labelled(traces):
+        return None
+    dims = [dim for dim in traces.dims if dim != frame_dim(traces)]
+    if len(dims) != 1 or dims[0] not in traces.coords:
+        return None
+    names = np.asarray(traces.coords[dims[0]].values)
+    names = names.astype(str) if names.dtype.kind == "O" else names
+    return names if names.dtype.kind in "iuU" else None
 
 
 def map_cells(traces: Any, compute: Compute, dtype: np.dtype[Any], name: str) -> Any:

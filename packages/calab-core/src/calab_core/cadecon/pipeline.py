@@ -14,6 +14,8 @@ from calab_solver._traces import as_batch, as_segments
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
+from ..blockwise import loaded
+from ..labelled import cell_names
 from .activity import Cells, deconvolve_cells
 from .assemble import assemble
 from .drift import Drift, find_drift
@@ -71,7 +73,7 @@ def run_cadecon(
     ----------
     traces : array_like, shape (n_cells, n_frames) or (n_frames,)
         Fluorescence in any unit, raw or dF/F, not denoised. NaN marks frames that were not
-        recorded.
+        recorded. Arrays of h5py, zarr, dask, xarray and `calab_io.read` are brought into memory.
     fs : float
         Sampling rate in hertz.
     upsample_target, hp_filter_enabled, lp_filter_enabled, max_iterations, convergence_tol
@@ -83,7 +85,8 @@ def run_cadecon(
     segments : sequence of int, optional
         Frames at which joined recordings start; nothing crosses them.
     cell_ids : sequence of int or str, optional
-        How the cells are known, one per row; their rows by default.
+        How the cells are known, one per row; by default their coordinate in an array of xarray,
+        and their rows in others.
     on_nan : {"mask", "raise"}
         Whether NaN marks a frame that was not recorded, or is refused.
     n_threads : int, optional
@@ -147,14 +150,14 @@ def run_cadecon(
     }
     settings = _resolve(config, given)
     as_choice("on_nan", on_nan, ("mask", "raise"))
-    batch = as_batch("traces", traces, gaps=on_nan == "mask")
+    batch = as_batch("traces", loaded(traces), gaps=on_nan == "mask")
     _refuse_huge(batch)
     rate = as_number("fs", fs)
     if rate > FASTEST:
         raise ValueError(f"fs: expected frames per second, up to {FASTEST:g}, got {rate:g}")
     target = min(settings.upsample_target, MOST_BINS * rate) if rate > 0 else 1.0
     factor = compute_upsample_factor(rate, target)
-    ids = _cell_ids(cell_ids, len(batch))
+    ids = _cell_ids(cell_names(traces) if cell_ids is None else cell_ids, len(batch))
     threads = None if n_threads is None else as_count("n_threads", n_threads, 1)
     starts = as_segments(segments)
     check_progress(progress)
