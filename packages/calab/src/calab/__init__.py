@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from calab_io import *  # noqa: F403
     from calab_sim import *  # noqa: F403
 
+    from .batch import *  # noqa: F403
     from .plots import *  # noqa: F403
     from .report import *  # noqa: F403
 

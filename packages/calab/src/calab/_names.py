@@ -8,6 +8,7 @@ _NAMES = {
     "calab.plots": """
         plot_convergence plot_kernel plot_quality plot_raster plot_trace
     """,
+    "calab.batch": "BatchSettings run_batch",
     "calab.report": "write_report",
     "calab_core": """
         BiexpFitResult CaDeconDetails CaDeconResult CadeconSettings DeconConfig DeconvolutionDetails
@@ -17,8 +18,9 @@ _NAMES = {
         solve_trace tau_to_ar2
     """,
     "calab_io": """
-        deconvolve_from_export load_export_params load_tuning_data read_csv read_npy read_traces
-        save_for_tuning
+        CalabFormatError MissingKeyError Recording
+        deconvolve_from_export load_export_params load_tuning_data read read_csv read_npy
+        read_traces save_for_tuning
     """,
     "calab_sim": """
         CellGroundTruth DriftModel KernelConfig MarkovConfig NoiseConfig PhotobleachingConfig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from calab_core import CaDeconResult, Quality
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["page"]
+__all__ = ["document", "page", "section"]
 
 # Nothing may be loaded from anywhere, whatever a cell is called.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -43,19 +44,37 @@ def page(result: CaDeconResult, traces: ArrayLike, quality: Quality, title: str)
     str
         A whole HTML document.
     """
+    sections = [
+        section("At a glance", _glance(result, quality)),
+        section("What needs a look", flag_table(quality)),
+        section(
+            "The recording as a whole", "".join(map(figure, overview_figures(result, quality)))
+        ),
+        section("Single cells", _examples(result, traces, quality)),
+        section("All cells", cell_table(result, quality)),
+        section("How it was made", _making(result)),
+    ]
+    return document(title, sections)
+
+
+def document(title: str, sections: Sequence[str]) -> str:
+    """Write a whole page that needs nothing from anywhere.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    sections : sequence of str
+        As `section` makes them.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     here = files(__package__)
     style = here.joinpath("page.css").read_text("utf-8")
     script = here.joinpath("sort.js").read_text("utf-8")
-    sections = [
-        _section("At a glance", _glance(result, quality)),
-        _section("What needs a look", flag_table(quality)),
-        _section(
-            "The recording as a whole", "".join(map(figure, overview_figures(result, quality)))
-        ),
-        _section("Single cells", _examples(result, traces, quality)),
-        _section("All cells", cell_table(result, quality)),
-        _section("How it was made", _making(result)),
-    ]
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -66,7 +85,21 @@ def page(result: CaDeconResult, traces: ArrayLike, quality: Quality, title: str)
     )
 
 
-def _section(heading: str, body: str) -> str:
+def section(heading: str, body: str) -> str:
+    """Write one section.
+
+    Parameters
+    ----------
+    heading : str
+        Plain text.
+    body : str
+        HTML.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     return f"<section>\n<h2>{escape(heading)}</h2>\n{body}</section>\n"
 
 

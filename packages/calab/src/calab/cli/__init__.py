@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from . import deconvolve, demo, files, simulate, versions
+from . import batch, deconvolve, demo, files, simulate, versions
 from ._errors import OneLineErrors
 
 __all__ = ["app", "main"]
@@ -24,6 +24,7 @@ for command in (
     demo.demo,
     simulate.simulate,
     deconvolve.deconvolve,
+    batch.batch,
     files.convert,
     files.info,
     versions.versions,

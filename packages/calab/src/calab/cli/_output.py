@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from calab._results import finite
 
 from ._errors import BadInput, complain
 
@@ -24,6 +25,7 @@ __all__ = [
     "print_json",
     "print_pairs",
     "progress_bar",
+    "session_bar",
     "writing",
 ]
 
@@ -179,6 +181,32 @@ def phase_bars(labels: Mapping[str, str], *, quiet: bool) -> Iterator[PhaseProgr
         yield report
 
 
+@contextmanager
+def session_bar(*, quiet: bool) -> Iterator[PhaseProgress]:
+    """Show how many sessions are done and which came last, on a terminal only.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing even on a terminal.
+
+    Yields
+    ------
+    callable
+        To be called with (name of the session, sessions done, sessions in total).
+    """
+    if quiet or not _on_terminal():
+        yield lambda name, done, total: None
+        return
+    with _bars() as bars:
+        task = bars.add_task("sessions", total=None)
+
+        def report(name: str, done: int, total: int) -> None:
+            bars.update(task, description=name, completed=done, total=total)
+
+        yield report
+
+
 def _on_terminal() -> bool:
     return sys.stderr.isatty() and sys.stdout.isatty()
 
@@ -223,27 +251,3 @@ def print_pairs(pairs: Mapping[str, object], *, title: str | None = None) -> Non
         # As Text, because a path may hold what would be read as markup.
         table.add_row(Text(name, style="bold"), Text(str(value)))
     Console().print(table)
-
-
-def finite(value: Any) -> Any:
-    """Replace what JSON cannot express.
-
-    Parameters
-    ----------
-    value : object
-        Numbers, strings, paths, lists and mappings.
-
-    Returns
-    -------
-    object
-        The same with None for NaN and infinities, and text for paths.
-    """
-    if isinstance(value, Mapping):
-        return {key: finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(entry) for entry in value]
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -2,81 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._errors import complain
 
-if TYPE_CHECKING:
-    from calab_core import CaDeconResult, Quality
-
-__all__ = ["result_arrays", "shown", "spike_arrays", "summarize", "warn"]
-
-
-def result_arrays(result: CaDeconResult) -> dict[str, Any]:
-    """Name the documented arrays and those of the details, for an `.npz` file."""
-    import numpy as np
-
-    found = {**vars(result.details), **result._asdict()}
-    return {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, np.ndarray) and value.dtype != object
-    }
-
-
-def spike_arrays(result: CaDeconResult) -> dict[str, Any]:
-    """Name the spike times of every cell in seconds by `cell_` and its id, for an `.npz` file."""
-    ids = result.details.cell_ids.tolist()
-    return {f"cell_{i}": t for i, t in zip(ids, result.details.spike_times, strict=True)}
-
-
-def summarize(result: CaDeconResult, judged: Quality) -> dict[str, Any]:
-    """Gather what is worth knowing of a run.
-
-    Parameters
-    ----------
-    result : CaDeconResult
-        With its details.
-    judged : Quality
-        Of it.
-
-    Returns
-    -------
-    dict of str to object
-        Ready for JSON.
-    """
-    import numpy as np
-
-    details, metadata = result.details, result.metadata
-    n_cells, n_frames = result.activity.shape
-    known = details.scale_known
-    return {
-        "cells": n_cells,
-        "frames": n_frames,
-        "fs_hz": result.fs,
-        "missing_share": float(details.masked_fraction.mean()) if n_cells else 0.0,
-        "tau_rise_s": metadata["tau_rise"],
-        "tau_decay_s": metadata["tau_decay"],
-        "kernel_mode": metadata["kernel_mode"],
-        "iterations": metadata["num_iterations"],
-        "kernel_method": metadata["kernel_method"],
-        "kernel_doubt": metadata["kernel_doubt"],
-        "converged": metadata["converged"],
-        "scale_known": int(np.count_nonzero(known)),
-        "spikes": float(result.activity[known].sum(dtype=np.float64)),
-        "spikes_per_s": _median(judged.event_rate[known]),
-        "alpha_median": _median(result.alphas[known]),
-        "noise_median": _median(details.noise),
-        "noise_dff_median": _median(judged.noise_dff),
-        "snr_median": _median(judged.snr),
-        "pve_median": _median(result.pves),
-        "excluded": {
-            str(details.cell_ids[cell]): reason for cell, reason in details.excluded.items()
-        },
-        "flags": dict(Counter(flag for flags in judged.flags for flag in flags).most_common()),
-    }
+__all__ = ["shown", "warn"]
 
 
 def shown(summary: Mapping[str, Any]) -> dict[str, str]:
@@ -157,12 +88,6 @@ def warn(summary: Mapping[str, Any]) -> None:
         )
     elif not summary["converged"] and summary["kernel_doubt"] is None:
         complain("warning: the search for the kernel did not come to rest: see --max-iterations")
-
-
-def _median(values: Any) -> float:
-    import numpy as np
-
-    return float(np.nanmedian(values)) if np.isfinite(values).any() else float("nan")
 
 
 def _is(value: float) -> bool:

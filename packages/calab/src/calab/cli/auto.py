@@ -8,11 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from calab._results import RESULT_FILES, save_results, summarize
+
 from ._cadecon import FLAGS
 from ._errors import BadInput, user_input
 from ._input import Recording, read_recording
-from ._output import claim_outputs, finite, phase_bars, print_json, print_pairs, writing
-from ._summary import shown, spike_arrays, summarize, warn
+from ._output import claim_outputs, phase_bars, print_json, print_pairs, writing
+from ._summary import shown, warn
 
 if TYPE_CHECKING:
     from calab_core import CaDeconResult, Quality
@@ -48,9 +50,8 @@ class AutoFiles(NamedTuple):
 
     def outputs(self) -> list[Path]:
         """Return the outputs in the order in which they are written."""
-        names = ("activity.npy", "rate.npy", "spikes.npz", "results.json")
         stem = self.stem.with_suffix("") if self.stem.suffix in {".npy", ".npz"} else self.stem
-        outputs = [stem.with_name(f"{stem.name}_{name}") for name in names]
+        outputs = [stem.with_name(f"{stem.name}_{name}") for name in RESULT_FILES]
         return outputs if self.report is None else [*outputs, self.report]
 
 
@@ -130,36 +131,12 @@ def _run(
 
 
 def _write(files: AutoFiles, recording: Recording, result: CaDeconResult, judged: Quality) -> None:
-    import json
-
-    import numpy as np
     from calab_io.atomic import atomic_paths
 
     with atomic_paths(files.outputs()) as drafts:
-        np.save(drafts[0], result.activity, allow_pickle=False)
-        np.save(drafts[1], result.details.rate, allow_pickle=False)
-        np.savez(drafts[2], **spike_arrays(result))
-        document = {"source": files.source.name, **result.metadata, "cells": _cells(result, judged)}
-        text = json.dumps(finite(document), indent=1, allow_nan=False)
-        drafts[3].write_text(text + "\n", encoding="utf-8")
+        save_results(result, judged, files.source.name, drafts[:4])
         for draft in drafts[4:]:
             from calab import write_report
 
             title = f"CaLab: {files.source.name}"
             write_report(result, recording.traces, draft, quality=judged, title=title)
-
-
-def _cells(result: CaDeconResult, judged: Quality) -> list[dict[str, Any]]:
-    details = result.details
-    rows = judged.table()
-    for cell, row in enumerate(rows):
-        row |= {
-            "excluded": details.excluded.get(cell),
-            "scale_known": bool(details.scale_known[cell]),
-            "converged": bool(details.converged[cell]),
-            "units": str(details.units[cell]),
-            "baseline": float(result.baselines[cell]),
-            "tau_rise": float(details.tau_rise[cell]),
-            "tau_decay": float(details.tau_decay[cell]),
-        }
-    return rows

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calab._results import finite, result_arrays, spike_arrays
+
 from ._errors import complain, user_input
 from ._options import Force, Json
 from ._output import claim_outputs, phase_bars, print_json, print_pairs, writing
-from ._summary import result_arrays, spike_arrays
 from .auto import PHASES
 from .simulate import Preset, simulation_config, truth_arrays
 
@@ -94,8 +95,6 @@ def _write(outcome: Demo, files: list[Path], summary: dict[str, Any]) -> None:
     import numpy as np
     from calab_io import save_for_tuning
     from calab_io.atomic import atomic_paths
-
-    from ._output import finite
 
     simulation = outcome.simulation
     with atomic_paths(files[2:]) as drafts:

@@ -1,0 +1,125 @@
+"""All sessions of a batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from calab_io.documents import as_path
+from calab_solver._parameters import as_count
+
+from .cluster import clustered
+from .ledger import clean, exclusive
+from .session import Outcome, Task
+from .sessions import Session, find_sessions
+from .settings import BatchSettings, checked, load_settings
+from .summary import write_summary
+from .tables import write_tables
+from .workers import local
+
+__all__ = ["run_batch"]
+
+
+def run_batch(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    settings: BatchSettings | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    jobs: int = 1,
+    n_threads: int | None = None,
+    scheduler: str | None = None,
+    force: bool = False,
+    progress: Callable[[Outcome, int, int], object] | None = None,
+) -> list[Outcome]:
+    """Deconvolve many sessions automatically, and go on where an earlier run ended.
+
+    Parameters
+    ----------
+    sources : path or sequence of paths
+        A manifest (.csv or .json), or files and folders, or patterns of them; see
+        ``docs/how-to/batch.md``.
+    out : path
+        Folder of the results; made if need be. Each session has a folder in it that is there
+        completely or not at all, with ``session.json`` saying what it was made from. Beside them
+        are ``sessions.csv``, ``failures.csv`` and ``summary.html``.
+    settings : BatchSettings, mapping or path, optional
+        How sessions are read, deconvolved and reported; a path names a .toml or .json file.
+    jobs : int
+        Sessions at a time, in processes of this machine.
+    n_threads : int, optional
+        Threads per session; by default what there are over `jobs`, and 1 on a cluster. Results do
+        not depend on it.
+    scheduler : str, optional
+        Address (or file) of a dask scheduler that does the sessions instead; its workers must see
+        the same files.
+    force : bool
+        Replace results that were made from other input or with other settings; without it such a
+        session fails.
+    progress : callable, optional
+        Called with each outcome, the sessions done and their total.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the sessions. A session that fails says why; the others go on.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a source is not there.
+    ValueError
+        If a manifest or a setting is not valid.
+    RuntimeError
+        If another run works on the same folder.
+    ImportError, ConnectionError
+        If a cluster is asked for and cannot be reached.
+    KeyboardInterrupt
+        On Ctrl-C; what is finished stays, and the tables say so.
+    """
+    chosen = _settings(settings)
+    count = as_count("jobs", jobs, 1)
+    listed = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    sessions = find_sessions([os.fspath(source) for source in listed], chosen.read)
+    folder = as_path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    threads = _threads(n_threads, count, on_cluster=scheduler is not None)
+    tasks = [
+        Task(session, chosen, folder.absolute() / session.name, threads, force)
+        for session in sessions
+    ]
+    with exclusive(folder):
+        clean(folder)
+        ends = local(tasks, count) if scheduler is None else clustered(tasks, scheduler)
+        found: dict[str, Outcome] = {}
+        try:
+            for outcome in ends:
+                found[outcome.name] = outcome
+                write_tables(folder, _ordered(sessions, found))
+                if progress is not None:
+                    progress(outcome, len(found), len(tasks))
+        finally:
+            write_summary(folder, _ordered(sessions, found), len(tasks))
+            clean(folder)
+    return _ordered(sessions, found)
+
+
+def _ordered(sessions: Sequence[Session], found: Mapping[str, Outcome]) -> list[Outcome]:
+    return [found[session.name] for session in sessions if session.name in found]
+
+
+def _settings(settings: Any) -> BatchSettings:
+    if settings is None:
+        return BatchSettings()
+    if isinstance(settings, str | os.PathLike):
+        return load_settings(Path(settings))
+    return checked(settings, "settings")
+
+
+def _threads(n_threads: int | None, jobs: int, *, on_cluster: bool) -> int | None:
+    if n_threads is not None:
+        return as_count("n_threads", n_threads, 1)
+    if on_cluster:
+        return 1
+    return max(1, (os.cpu_count() or 1) // jobs) if jobs > 1 else None

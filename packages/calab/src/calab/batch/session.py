@@ -1,0 +1,240 @@
+"""One session: read, deconvolved, judged and written, or the reason why not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calab._results import RESULT_FILES, finite, save_results, summarize
+from calab._versions import versions
+
+from .ledger import RECORD, finished, folder_in_place
+from .sessions import Session
+from .settings import BatchSettings, fingerprint
+
+if TYPE_CHECKING:
+    from calab_core import CaDeconResult, Quality
+    from calab_io import Recording
+
+__all__ = ["Outcome", "Task", "run_session"]
+
+SCHEMA_VERSION = 1
+#: Samples that are hashed at a time.
+HASHED_SAMPLES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Task:
+    """A session and all that decides about it; can be sent to other processes and machines.
+
+    Attributes
+    ----------
+    session : Session
+        What.
+    settings : BatchSettings
+        How; of `read` the session's own holds.
+    folder : Path
+        Where its results go.
+    n_threads : int or None
+        Threads of the deconvolution, all there are by default.
+    force : bool
+        Whether results of other settings or input are replaced.
+    """
+
+    session: Session
+    settings: BatchSettings
+    folder: Path
+    n_threads: int | None = None
+    force: bool = False
+
+    def effective(self) -> BatchSettings:
+        """Return the settings with what the manifest says of this session."""
+        return self.settings.model_copy(update={"read": self.session.read})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a session.
+
+    Attributes
+    ----------
+    name, source : str
+        The session, and its path.
+    status : str
+        ``"done"``, ``"skipped"`` (was finished before) or ``"failed"``.
+    reason : str
+        Why it failed.
+    seconds : float
+        Time it took.
+    summary : dict
+        What is worth knowing of its result.
+    notes : list of str
+        What was warned of.
+    """
+
+    name: str
+    source: str
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    summary: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def run_session(task: Task) -> Outcome:
+    """Do one session.
+
+    Parameters
+    ----------
+    task : Task
+        The session.
+
+    Returns
+    -------
+    Outcome
+        Also of a session that fails, whatever the reason: the others go on.
+    """
+    begin = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            status, summary, reason = _done(task)
+        except Exception as error:  # whatever it is, it ends in the table of failures
+            status, summary, reason = "failed", {}, _in_words(error)
+    notes = [str(warning.message) for warning in caught]
+    seconds = time.perf_counter() - begin
+    source = str(task.session.path)
+    return Outcome(task.session.name, source, status, reason, seconds, summary, notes)
+
+
+def _done(task: Task) -> tuple[str, dict[str, Any], str]:
+    import calab_io
+
+    begin = time.perf_counter()
+    options = task.session.read.model_dump()
+    recording = calab_io.read(task.session.path, **options)
+    made_from = {
+        "input_hash": input_hash(recording),
+        "settings_hash": fingerprint(task.effective()),
+    }
+    before = finished(task.folder)
+    if before is not None and not task.force:
+        if all(before.get(name) == value for name, value in made_from.items()):
+            return "skipped", before.get("summary", {}), ""
+        changed = "settings" if before.get("input_hash") == made_from["input_hash"] else "input"
+        raise FileExistsError(
+            f"{task.folder}: holds results of other {changed}; --force replaces them, or choose "
+            "another --out"
+        )
+    result, judged = _deconvolved(task, recording)
+    summary = finite(summarize(result, judged) | {"seconds": time.perf_counter() - begin})
+    with folder_in_place(task.folder) as draft:
+        _write(task, recording, result, judged, draft)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "name": task.session.name,
+            **_origin(recording),
+            **made_from,
+            "settings": task.effective().model_dump(mode="json"),
+            "versions": versions(),
+            "summary": summary,
+        }
+        # Last, so that what holds it is complete even where folders are not renamed at once.
+        text = json.dumps(finite(record), indent=1, allow_nan=False)
+        (draft / RECORD).write_text(text + "\n", encoding="utf-8")
+    return "done", summary, ""
+
+
+def _deconvolved(task: Task, recording: Recording) -> tuple[CaDeconResult, Quality]:
+    from calab_core import quality, run_cadecon
+
+    result = run_cadecon(
+        recording.traces,
+        recording.fs,
+        config=task.settings.deconvolve,
+        cell_ids=recording.cell_ids,
+        n_threads=task.n_threads,
+    )
+    dff = task.settings.output.dff
+    return result, quality(result, recording.traces, units="dff" if dff else None)
+
+
+def _write(
+    task: Task, recording: Recording, result: CaDeconResult, judged: Quality, folder: Path
+) -> None:
+    name = task.session.name
+    save_results(result, judged, name, [folder / file for file in RESULT_FILES])
+    if task.settings.output.report:
+        from calab.report import write_report
+
+        write_report(
+            result,
+            recording.traces,
+            folder / "report.html",
+            quality=judged,
+            title=f"CaLab: {name}",
+        )
+
+
+def _origin(recording: Recording) -> dict[str, Any]:
+    return {
+        "source": str(recording.source),
+        "format": recording.format,
+        "trace": recording.trace,
+        "why": recording.why,
+        "notes": list(recording.notes),
+        "provenance": dict(recording.provenance),
+        "cells": recording.n_cells,
+        "frames": recording.n_frames,
+        "fs": recording.fs,
+    }
+
+
+def input_hash(recording: Recording) -> str:
+    """Name a recording by what is deconvolved: traces, rate and ids, not the file around them.
+
+    Parameters
+    ----------
+    recording : Recording
+        As it was read.
+
+    Returns
+    -------
+    str
+    """
+    import numpy as np
+
+    digest = hashlib.blake2b(digest_size=16)
+    kind = [
+        recording.traces.dtype.name,
+        list(recording.traces.shape),
+        recording.fs,
+        recording.trace,
+    ]
+    digest.update(json.dumps([*kind, recording.cell_ids.tolist()]).encode())
+    rows = max(1, HASHED_SAMPLES // max(1, recording.n_frames))
+    for first in range(0, recording.n_cells, rows):
+        digest.update(np.ascontiguousarray(recording.traces[first : first + rows]).data)
+    return digest.hexdigest()
+
+
+def _in_words(error: Exception) -> str:
+    """Say in one line what went wrong; of a mistake of ours also where."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ValueError | OSError | ImportError | MemoryError):
+        return text if not isinstance(error, MemoryError) else f"not enough memory: {text}"
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+    return f"{type(error).__name__}: {text}{where}"
+
+
+def as_row(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain values."""
+    return asdict(outcome)
