@@ -46,7 +46,7 @@ def clustered(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
         futures = client.map(run_session, tasks, pure=False)
         by_key = {future.key: task for future, task in zip(futures, tasks, strict=True)}
         try:
-            for future in distributed.as_completed(futures):
+            for future in distributed.as_completed(futures, loop=client.loop):
                 yield _outcome(future, by_key[future.key])
         finally:
             client.cancel(futures)
