@@ -212,7 +212,7 @@ def test_recording_without_anything_is_said_aloud(calab_command: Command, folder
         (("rec.npy", "--auto", "--report", "rec_rate.npy"), "a name of its own"),
         (("rec.npy", "--auto", "--report", "rec.npy", "--force"), "is the input itself"),
         (("no.npy", "--auto"), "no.npy: no such file"),
-        ((".", "--auto"), "is a folder: name a file with traces"),
+        ((".", "--auto", "-o", "x"), "no recording is in this folder"),
         (("rec.npy", "--auto", "-o", ""), "needs the beginning of a file's name"),
         (("alone.npy", "--auto"), "give the sampling rate with --fs HZ"),
         (("rec.npy",), "or --auto"),

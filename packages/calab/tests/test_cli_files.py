@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from calab_io import load_tuning_data
+from calab_io import load_tuning_data, read
+from layouts.caiman import write_caiman
 from typer.testing import Result
 
 Command = Callable[..., Result]
@@ -50,17 +51,38 @@ def test_rate_and_metadata_come_along_from_the_sidecar(
     assert metadata["sampling_rate_hz"] == 20.0
 
 
-@pytest.mark.parametrize("name", ["caiman", "minian"])
-def test_formats_to_come_say_so(refused: Refused, recording: Path, name: str) -> None:
-    line = refused("convert", recording, "--format", name)
-    assert line == f"calab: --format {name} is not available in this version; npy and csv are"
+@pytest.mark.parametrize("command", ["convert", "info"])
+def test_results_of_caiman(calab_command: Command, folder: Path, command: str) -> None:
+    write_caiman(folder / "results.hdf5")
+    result = calab_command(command, "results.hdf5", "--json")
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert (said["cells"], said["frames"], said["fs_hz"]) == (3, 200, 20.0)
+    if command == "info":
+        assert said["trace"] == "raw"
+        assert "C + YrA" in said["why"]
+        return
+    traces, metadata = load_tuning_data("results")
+    np.testing.assert_array_equal(traces, np.asarray(read("results.hdf5").traces))
+    assert metadata["cell_ids"] == [1, 2, 4]
+    assert metadata["keys"] == ["estimates/C", "estimates/YrA"]
+
+
+def test_what_is_read_is_chosen(calab_command: Command, folder: Path) -> None:
+    write_caiman(folder / "results.hdf5")
+    choice = ("--cells", "all", "--trace", "denoised", "--fs", 10, "--format", "caiman")
+    result = calab_command("info", "results.hdf5", *choice, "--json")
+    said = json.loads(result.stdout)
+    assert (said["cells"], said["fs_hz"], said["trace"]) == (6, 10.0, "denoised")
+    assert result.stderr == "calab: warning: results.hdf5: says 20 Hz; 10 Hz is used, as given\n"
 
 
 def test_convert_refuses(refused: Refused, recording: Path, table: Path) -> None:
-    assert "is not one of 'npy', 'csv'" in refused("convert", table, "-f", "tiff")
+    assert "--format: expected 'auto' or 'suite2p' or" in refused("convert", table, "-f", "tiff")
+    assert "--plane: does not apply to csv" in refused("convert", table, "--plane", 1)
     assert "expected a .npy file" in refused("convert", table, "-f", "npy")
     assert "give the sampling rate" in refused("convert", table)
-    assert "fs in Hz, got -1" in refused("convert", table, "--fs", -1)
+    assert "--fs: expected a positive, finite rate in Hz, got -1" in refused("convert", table, "--fs", -1)
     assert "is the input itself" in refused("convert", recording)
     Path("out_metadata.json").touch()
     assert "out_metadata.json exists" in refused("convert", table, "--fs", 30, "-o", "out")
@@ -91,12 +113,13 @@ def test_info_takes_the_rate_from_the_sidecar(calab_command: Command, recording:
     assert "duration_s" in shown
 
 
-@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0,)])
-def test_info_on_nothing(calab_command: Command, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [((0, 5), "no cells"), ((1, 0), "1 cells without a frame"), ((0,), "1 cells without a frame")],
+)
+def test_info_on_nothing(refused: Refused, shape: tuple[int, ...], words: str) -> None:
     np.save("x.npy", np.zeros(shape))
-    found = json.loads(calab_command("info", "x.npy", "--json").stdout)
-    assert found["cells"] * found["frames"] == 0
-    assert found["max"] is None
+    assert refused("info", "x.npy") == f"calab: x.npy: {words}; choose another file"
 
 
 def test_info_on_an_export_shows_its_parameters(calab_command: Command) -> None:

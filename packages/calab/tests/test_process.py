@@ -45,7 +45,7 @@ def test_piped_output_has_no_progress_and_no_colour() -> None:
 def test_bad_input_is_one_line_without_traceback() -> None:
     result = run("deconvolve", "no.npy", "--tau-rise", "0.1", "--tau-decay", "0.6")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "calab: no.npy: no such file\n"
+    assert result.stderr == "calab: no.npy: no such file or folder\n"
 
 
 def start_on_terminal(*arguments: str) -> tuple[subprocess.Popen[bytes], int]:

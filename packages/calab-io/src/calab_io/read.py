@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from .documents import as_path
 from .errors import CalabFormatError
-from .formats import FORMATS, locate
+from .formats import FORMATS, LAYOUTS, locate
 from .recording import Contents, Recording, Request
 
-__all__ = ["look", "read"]
+__all__ = ["cell_ids", "look", "read", "requested"]
 
 KINDS = ("auto", "raw", "dff", "denoised", "deconvolved")
 #: Share by which the rate of a file may differ from the user's without a note.
@@ -86,14 +86,14 @@ def read(
         For what the user should know of the source, as `Recording.notes` has it.
     """
     wanted = cells if isinstance(cells, str) else "all"
-    request = Request(
-        trace=as_choice("trace", trace, KINDS),
-        cells=as_choice("cells", wanted, ("accepted", "all")),
-        fs=None if fs is None else _rate(fs),
+    request = requested(
+        trace=trace,
+        cells=wanted,
+        fs=fs,
         key=key,
-        transpose=None if transpose is None else as_flag("transpose", transpose),
-        plane=None if plane is None else as_count("plane", plane, 0),
-        skip_rows=None if skip_rows is None else as_count("skip_rows", skip_rows, 0),
+        transpose=transpose,
+        plane=plane,
+        skip_rows=skip_rows,
     )
     contents, name, found = look(path, format, request)
     if not isinstance(cells, str):
@@ -105,7 +105,7 @@ def read(
     return Recording(
         traces=contents.traces,
         fs=contents.fs,
-        cell_ids=_ids(contents),
+        cell_ids=cell_ids(contents),
         timestamps=contents.timestamps,
         source=found,
         format=name,
@@ -114,6 +114,45 @@ def read(
         cells=contents.cells,
         provenance=contents.provenance,
         notes=contents.notes,
+    )
+
+
+def requested(
+    *,
+    trace: str,
+    cells: str,
+    fs: float | None,
+    key: str | None,
+    transpose: bool | None,
+    plane: int | None,
+    skip_rows: int | None,
+) -> Request:
+    """Check what was asked for.
+
+    Parameters
+    ----------
+    trace, cells, fs, key, transpose, plane, skip_rows
+        As for `read`.
+
+    Returns
+    -------
+    Request
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `read`.
+    """
+    if key is not None and not isinstance(key, str):
+        raise TypeError(f"key: expected the name of an array, got {key!r}")
+    return Request(
+        trace=as_choice("trace", trace, KINDS),
+        cells=as_choice("cells", cells, ("accepted", "all")),
+        fs=None if fs is None else _rate(fs),
+        key=key,
+        transpose=None if transpose is None else as_flag("transpose", transpose),
+        plane=None if plane is None else as_count("plane", plane, 0),
+        skip_rows=None if skip_rows is None else as_count("skip_rows", skip_rows, 0),
     )
 
 
@@ -148,18 +187,24 @@ def look(path: str | os.PathLike[str], format: str, request: Request) -> tuple[C
     for option in ("key", "transpose", "plane", "skip_rows"):
         if getattr(request, option) is not None and option not in reader.OPTIONS:
             raise ValueError(f"{option}: does not apply to {name} ({found})")
-    return _checked(reader.read(found, request), found, request), name, found
+    contents = reader.read(found, request)
+    _check_size(contents, found, some=request.cells == "accepted" and name in LAYOUTS)
+    return _checked(contents, found, request), name, found
 
 
-def _checked(contents: Contents, path: Path, request: Request) -> Contents:
+def _check_size(contents: Contents, path: Path, *, some: bool) -> None:
+    """Refuse nothing at all, `some` telling whether only some cells were asked for."""
     n_cells, n_frames = contents.traces.shape
     if n_cells == 0:
-        some = request.cells == "accepted"
         remedy = "cells='all' reads the others" if some else "choose another file"
         raise CalabFormatError(path, f"no {'accepted ' * some}cells", remedy)
     if n_frames == 0:
         raise CalabFormatError(path, f"{n_cells} cells without a frame", "choose another file")
-    ids = _ids(contents)
+
+
+def _checked(contents: Contents, path: Path, request: Request) -> Contents:
+    n_cells, n_frames = contents.traces.shape
+    ids = cell_ids(contents)
     if ids.shape != (n_cells,) or np.unique(ids).size != n_cells:
         problem = f"expected an id of its own for each of {n_cells} cells, got {ids[:5]} ..."
         raise CalabFormatError(path, problem, "save it again from the tool that wrote it")
@@ -187,7 +232,7 @@ def _with_rate(contents: Contents, path: Path, fs: float | None) -> Contents:
 
 def _selected(contents: Contents, cells: Any, path: Path) -> Contents:
     """Take the cells with these ids, in this order."""
-    ids, wanted = _ids(contents), np.asarray(cells)
+    ids, wanted = cell_ids(contents), np.asarray(cells)
     if wanted.ndim != 1 or wanted.size == 0 or wanted.dtype.kind not in "iuU":
         raise TypeError(f"cells: expected 'accepted', 'all' or a list of ids, got {cells!r}")
     row = {name: at for at, name in enumerate(ids.tolist())}
@@ -208,7 +253,19 @@ def _selected(contents: Contents, cells: Any, path: Path) -> Contents:
     )
 
 
-def _ids(contents: Contents) -> NDArray[Any]:
+def cell_ids(contents: Contents) -> NDArray[Any]:
+    """Return how the source names the cells.
+
+    Parameters
+    ----------
+    contents : Contents
+        What was found.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_cells,)
+        Their rows where it does not.
+    """
     if contents.cell_ids is None:
         return np.arange(contents.traces.shape[0])
     return contents.cell_ids

@@ -40,22 +40,38 @@ def read(path: Path, request: Request) -> Contents:
         If the file is not an array, or the description beside it is of another one.
     """
     sidecar = path.with_name(f"{path.stem}_metadata.json")
-    known = _description(sidecar) if sidecar.is_file() else {}
     with unreadable(path):
         traces = read_npy(path, transpose=bool(request.transpose))
-    described = (known.get("num_cells"), known.get("num_timepoints"))
-    if None not in described and not request.transpose and described != traces.shape:
-        problem = f"expected {described[0]} cells x {described[1]} frames as in {sidecar.name}"
-        remedy = "save both again, or move that file away"
-        raise CalabFormatError(path, f"{problem}, got {traces.shape}", remedy)
+    known, fs, notes = {}, None, ()
+    if sidecar.is_file() and not request.transpose:
+        try:
+            known = _description(sidecar)
+            _check_shape(known, sidecar, path, traces.shape)
+            fs = _rate(known, sidecar)
+        except CalabFormatError as err:
+            # Only the rate is needed of it, and the user may have said that.
+            if request.fs is None:
+                raise
+            known, notes = {}, (str(err),)
     return Contents(
         traces=traces,
         trace="raw" if request.trace == "auto" else request.trace,
         why="the array in the file",
-        fs=_rate(known, sidecar),
+        fs=fs,
         fs_remedy=f"give fs in Hz, or save with save_for_tuning, which writes {sidecar.name}",
         provenance=known,
+        notes=notes,
     )
+
+
+def _check_shape(
+    known: dict[str, Any], sidecar: Path, path: Path, shape: tuple[int, ...]
+) -> None:
+    described = (known.get("num_cells"), known.get("num_timepoints"))
+    if None not in described and described != shape:
+        problem = f"expected {described[0]} cells x {described[1]} frames as in {sidecar.name}"
+        remedy = "save both again, or move that file away"
+        raise CalabFormatError(path, f"{problem}, got {shape[0]} x {shape[1]}", remedy)
 
 
 def _description(sidecar: Path) -> dict[str, Any]:

@@ -2,69 +2,121 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._errors import complain, user_input
+from ._errors import BadInput, complain, user_input
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Recording", "read_recording"]
+__all__ = ["FLAGS", "Reading", "Recording", "read_recording"]
+
+#: Option by the argument of `calab.read` that it sets.
+FLAGS = {
+    "fs": "--fs",
+    "format": "--format",
+    "trace": "--trace",
+    "cells": "--cells",
+    "key": "--key",
+    "plane": "--plane",
+    "transpose": "--transpose",
+    "skip_rows": "--skip-rows",
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a recording is read; what is None is left to the format.
+
+    Attributes
+    ----------
+    format, trace, cells, fs, key, plane, transpose, skip_rows
+        As for `calab.read`; `transpose` and `skip_rows` are those of the options, whose defaults
+        say nothing.
+    """
+
+    format: str = "auto"
+    trace: str = "auto"
+    cells: str = "accepted"
+    fs: float | None = None
+    key: str | None = None
+    plane: int | None = None
+    transpose: bool = False
+    skip_rows: int = 0
 
 
 class Recording(NamedTuple):
-    """Traces with what is known about them."""
+    """Traces with what is known about them.
+
+    Attributes
+    ----------
+    traces : numpy.ndarray, shape (n_cells, n_frames)
+        In memory.
+    fs : float or None
+        None where neither the user nor the source says it.
+    cell_ids : numpy.ndarray, shape (n_cells,)
+        How the source names them.
+    metadata : dict
+        What the source says else.
+    """
 
     traces: NDArray[np.floating[Any]]
     fs: float | None
+    cell_ids: NDArray[Any]
     metadata: dict[str, Any]
 
+    def rate(self) -> float:
+        """Return the rate, or ask for it.
 
-def read_recording(
-    file: Path, *, transpose: bool, skip_rows: int, fs: float | None = None
-) -> Recording:
-    """Read traces, and the sampling rate where `save_for_tuning` left it beside them.
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        BadInput
+            If it is not known.
+        """
+        if self.fs is None:
+            raise BadInput("give the sampling rate with --fs HZ")
+        return self.fs
+
+
+def read_recording(file: Path, reading: Reading) -> Recording:
+    """Read a recording, whatever tool wrote it.
 
     Parameters
     ----------
     file : Path
-        A `.npy`, `.csv` or `.tsv` file.
-    transpose : bool
-        The rows of the file are frames.
-    skip_rows : int
-        Header lines of a text table.
-    fs : float, optional
-        Sampling rate in Hz that the user gave; a sidecar that cannot be read is then a warning.
+        A file or folder.
+    reading : Reading
+        What the user said of it.
 
     Returns
     -------
     Recording
-        Its `fs` is None where neither the user nor a sidecar says it.
 
     Raises
     ------
     BadInput
-        If the file cannot be read as traces.
+        If it cannot be read.
     """
-    with user_input():
-        from calab_io import load_tuning_data, read_traces
+    with user_input(FLAGS):
+        import numpy as np
+        from calab_io.read import cell_ids, look, requested
 
-        sidecar = file.with_name(f"{file.stem}_metadata.json")
-        if file.suffix == ".npy" and sidecar.is_file() and not transpose:
-            try:
-                traces, metadata = load_tuning_data(file.with_suffix(""))
-                return Recording(traces, _rate(metadata, sidecar) if fs is None else fs, metadata)
-            except ValueError as err:
-                if fs is None:
-                    raise
-                complain(f"warning: {err}")
-        return Recording(read_traces(file, transpose=transpose, skip_rows=skip_rows), fs, {})
-
-
-def _rate(metadata: dict[str, Any], sidecar: Path) -> float | None:
-    rate = metadata.get("sampling_rate_hz")
-    if rate is None or (isinstance(rate, int | float) and not isinstance(rate, bool)):
-        return rate
-    raise ValueError(f"{sidecar}: expected a number in sampling_rate_hz, got {rate!r}")
+        options = asdict(reading)
+        format = options.pop("format")
+        options["transpose"] = reading.transpose or None
+        options["skip_rows"] = reading.skip_rows or None
+        contents, name, _ = look(file, format, requested(**options))
+        traces = np.asarray(contents.traces)
+    for note in contents.notes:
+        complain(f"warning: {note}")
+    metadata = dict(contents.provenance)
+    if name != "npy":
+        metadata |= {"format": name, "trace": contents.trace, "why": contents.why}
+    return Recording(traces, contents.fs, cell_ids(contents), metadata)

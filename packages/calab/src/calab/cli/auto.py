@@ -12,7 +12,7 @@ from calab._results import RESULT_FILES, save_results, summarize
 
 from ._cadecon import FLAGS
 from ._errors import BadInput, user_input
-from ._input import Recording, read_recording
+from ._input import Reading, Recording, read_recording
 from ._output import claim_outputs, phase_bars, print_json, print_pairs, writing
 from ._summary import shown, warn
 
@@ -59,10 +59,8 @@ def deconvolve_auto(
     files: AutoFiles,
     options: Mapping[str, Any],
     *,
+    reading: Reading,
     dff: bool,
-    fs: float | None,
-    transpose: bool,
-    skip_rows: int,
     force: bool,
     json: bool,
 ) -> None:
@@ -74,11 +72,11 @@ def deconvolve_auto(
         Input and outputs.
     options : mapping
         Arguments of `run_cadecon` that were given.
+    reading : Reading
+        How the recording is read.
     dff : bool
         The recording is dF/F as a fraction.
-    fs : float, optional
-        Sampling rate in Hz, where no sidecar says it.
-    transpose, skip_rows, force, json
+    force, json
         As the command takes them.
 
     Raises
@@ -87,10 +85,8 @@ def deconvolve_auto(
         If the recording or an option cannot be used, or an output cannot be written.
     """
     _claim(files, force=force)
-    recording = read_recording(files.source, transpose=transpose, skip_rows=skip_rows, fs=fs)
-    if recording.fs is None:
-        raise BadInput("give the sampling rate with --fs HZ")
-    result, seconds = _run(recording, recording.fs, options, quiet=json)
+    recording = read_recording(files.source, reading)
+    result, seconds = _run(recording, options, quiet=json)
     from calab_core import quality
 
     judged = quality(result, recording.traces, units="dff" if dff else None)
@@ -107,8 +103,6 @@ def deconvolve_auto(
 
 
 def _claim(files: AutoFiles, *, force: bool) -> None:
-    if files.source.is_dir():
-        raise BadInput(f"{files.source} is a folder: name a file with traces")
     if not files.stem.name:
         raise BadInput(f"{files.stem}: -o needs the beginning of a file's name")
     outputs = files.outputs()
@@ -120,13 +114,14 @@ def _claim(files: AutoFiles, *, force: bool) -> None:
 
 
 def _run(
-    recording: Recording, fs: float, options: Mapping[str, Any], *, quiet: bool
+    recording: Recording, options: Mapping[str, Any], *, quiet: bool
 ) -> tuple[CaDeconResult, float]:
+    fs, ids = recording.rate(), recording.cell_ids
     with user_input(FLAGS), phase_bars(PHASES, quiet=quiet) as progress:
         from calab_core import run_cadecon
 
         start = time.perf_counter()
-        result = run_cadecon(recording.traces, fs, progress=progress, **options)
+        result = run_cadecon(recording.traces, fs, cell_ids=ids, progress=progress, **options)
         return result, time.perf_counter() - start
 
 

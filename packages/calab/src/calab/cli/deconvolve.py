@@ -28,8 +28,20 @@ from ._cadecon import (
     UpsampleTarget,
 )
 from ._errors import BadInput, complain, user_input
-from ._input import Recording, read_recording
-from ._options import File, Force, Fs, Json, SkipRows, Transpose
+from ._input import Reading, Recording, read_recording
+from ._options import (
+    Cells,
+    File,
+    Force,
+    Format,
+    Fs,
+    Json,
+    Key,
+    Plane,
+    SkipRows,
+    Trace,
+    Transpose,
+)
 from ._output import claim_outputs, print_json, print_pairs, progress_bar, writing
 from ._solved import full_arrays, shown, summarize
 from ._solver import (
@@ -105,6 +117,11 @@ def deconvolve(
     coverage: Coverage = None,
     aspect_ratio: AspectRatio = None,
     seed: Seed = None,
+    format: Format = None,
+    trace: Trace = "auto",
+    cells: Cells = "accepted",
+    key: Key = None,
+    plane: Plane = None,
     transpose: Transpose = False,
     skip_rows: SkipRows = 0,
     force: Force = False,
@@ -143,21 +160,21 @@ def deconvolve(
         "tol": tol,
         "dtype": dtype,
     }
+    reading = Reading(format or "auto", trace, cells, fs, key, plane, transpose, skip_rows)
     kernel = {"--tau-rise": tau_rise, "--tau-decay": tau_decay, "--fs": fs, "--lam": lam}
     if auto:
         told = {"--params": params, **kernel, "--fs": None, **_named(given)}
         _refuse("--auto finds all by itself: leave out", {**told, "--full": full or None})
         files = AutoFiles(file, output or Path(file.stem), report)
-        reading: dict[str, Any] = {"fs": fs, "transpose": transpose, "skip_rows": skip_rows}
         chosen = _present(options | automatic)
-        deconvolve_auto(files, chosen, dff=dff, **reading, force=force, json=json)
+        deconvolve_auto(files, chosen, reading=reading, dff=dff, force=force, json=json)
         return
     only = {"--report": report, "--dff": dff or None}
     _refuse("give --auto with", {**only, **{FLAGS[k]: v for k, v in automatic.items()}})
     _check_source(params, kernel)
     target = _target(output or Path("activity.npy"), full)
     claim_outputs([target], force=force, source=file)
-    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs)
+    recording = read_recording(file, reading)
     options = _present(options | given)
     result, settings, seconds = _solve(recording, params, kernel, options, quiet=json)
     with writing([target]):

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from ._errors import BadInput, user_input
-from ._input import Recording, read_recording
-from ._options import File, Force, Fs, Json, SkipRows, Transpose
+from ._input import Reading, Recording, read_recording
+from ._options import (
+    Cells,
+    File,
+    Force,
+    Format,
+    Fs,
+    Json,
+    Key,
+    Plane,
+    SkipRows,
+    Trace,
+    Transpose,
+)
 from ._output import claim_outputs, print_json, print_pairs, writing
 
 __all__ = ["convert", "info"]
 
-_SUFFIXES = {"npy": (".npy",), "csv": (".csv", ".tsv")}
-
 
 def convert(
     file: File,
-    format: Annotated[
-        Literal["npy", "csv", "caiman", "minian"] | None,
-        typer.Option("--format", "-f", help="Of FILE; by its suffix where not given."),
-    ] = None,
+    format: Format = None,
     fs: Fs = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="STEM", help="Default: the stem of FILE, here."),
     ] = None,
+    trace: Trace = "auto",
+    cells: Cells = "accepted",
+    key: Key = None,
+    plane: Plane = None,
     transpose: Transpose = False,
     skip_rows: SkipRows = 0,
     force: Force = False,
@@ -37,22 +48,18 @@ def convert(
 
     Writes STEM.npy and STEM_metadata.json.
     """
-    if format in {"caiman", "minian"}:
-        raise BadInput(f"--format {format} is not available in this version; npy and csv are")
-    if format is not None and file.suffix.lower() not in _SUFFIXES[format]:
-        raise BadInput(f"{file}: expected a {' or '.join(_SUFFIXES[format])} file")
     stem = output or Path(file.stem)
     # STEM.npy is what is written, and may be what is meant.
     stem = stem.with_suffix("") if stem.suffix == ".npy" else stem
     pair = [Path(f"{stem}.npy"), Path(f"{stem}_metadata.json")]
     claim_outputs(pair, force=force, source=file)
-    recording = read_recording(file, transpose=transpose, skip_rows=skip_rows, fs=fs)
-    rate = recording.fs
-    if rate is None:
-        raise BadInput("give the sampling rate with --fs HZ")
+    reading = Reading(format or "auto", trace, cells, fs, key, plane, transpose, skip_rows)
+    recording = read_recording(file, reading)
+    rate = recording.rate()
     n_cells, n_frames = recording.traces.shape
     summary = {"cells": n_cells, "frames": n_frames, "fs_hz": rate, "output": list(map(str, pair))}
-    metadata = {**recording.metadata, "source": file.name}
+    ids = {"cell_ids": recording.cell_ids.tolist()}
+    metadata = {**ids, **recording.metadata, "source": file.name}
     with writing(pair):
         with user_input({"fs": "--fs"}):
             from calab_io import save_for_tuning
@@ -65,9 +72,18 @@ def convert(
 
 
 def info(
-    file: File, transpose: Transpose = False, skip_rows: SkipRows = 0, json: Json = False
+    file: File,
+    format: Format = None,
+    fs: Fs = None,
+    trace: Trace = "auto",
+    cells: Cells = "accepted",
+    key: Key = None,
+    plane: Plane = None,
+    transpose: Transpose = False,
+    skip_rows: SkipRows = 0,
+    json: Json = False,
 ) -> None:
-    """Describe FILE: traces, or an export of CaTune (.json)."""
+    """Describe FILE: a recording, or an export of CaTune (.json)."""
     if not file.exists():
         raise BadInput(f"{file}: no such file")
     if file.suffix.lower() == ".json":
@@ -76,8 +92,8 @@ def info(
 
             description: dict[str, Any] = load_export_params(file)
     else:
-        recording = read_recording(file, transpose=transpose, skip_rows=skip_rows)
-        description = _describe(recording)
+        reading = Reading(format or "auto", trace, cells, fs, key, plane, transpose, skip_rows)
+        description = _describe(read_recording(file, reading))
     if json:
         print_json({"file": str(file), **description})
     else:
@@ -92,7 +108,9 @@ def _describe(recording: Recording) -> dict[str, Any]:
     finite = traces[np.isfinite(traces)]
     # A constant row has no events; an all-missing one neither.
     varying = np.fmax.reduce(traces, axis=1) > np.fmin.reduce(traces, axis=1) if n_frames else []
+    known = {name: recording.metadata.get(name) for name in ("format", "trace", "why")}
     return {
+        **{name: value for name, value in known.items() if value is not None},
         "cells": n_cells,
         "frames": n_frames,
         "dtype": str(traces.dtype),
