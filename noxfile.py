@@ -107,6 +107,14 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def soak(session: nox.Session) -> None:
+    """Read ten thousand damaged files; the test session reads two hundred."""
+    sync(session, "--group=test")
+    with session.chdir(ROOT / "packages" / "calab-io" / "tests"):
+        session.run("python", "-m", "layouts.fuzz", *session.posargs)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Run Criterion, pytest-benchmark, and two timing scripts of ``benchmarks/``.
 
