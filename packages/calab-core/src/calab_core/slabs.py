@@ -66,13 +66,15 @@ def is_source(traces: Any) -> bool:
     return isinstance(dtype, np.dtype) and isinstance(shape, tuple) and len(shape) == 2
 
 
-def slab_size(source: Source) -> int:
+def slab_size(source: Source, cells: int | None = None) -> int:
     """Choose how many cells are read at a time: whole chunks of them.
 
     Parameters
     ----------
     source : Source
         The traces.
+    cells : int, optional
+        About how many; by default what fits `SLAB_BYTES`.
 
     Returns
     -------
@@ -92,7 +94,8 @@ def slab_size(source: Source) -> int:
             f"{source.shape}; rechunk it first, with dask: "
             "dask.array.from_array(traces).rechunk({0: 64, 1: -1}).to_zarr(path)"
         )
-    return max(1, SLAB_BYTES // row_bytes // together) * together
+    wanted = SLAB_BYTES // row_bytes if cells is None else cells
+    return max(1, wanted // together) * together
 
 
 def slabs(source: Source, size: int) -> Iterator[tuple[slice, NDArray[Any]]]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from calab_solver import SampledKernel, estimate_kernel, fit_biexponential
 from numpy.typing import NDArray
 
-from .._residual import explained
 from .activity import Cells
 from .kernel import Kernel, peak_height, sample
 from .result import CaDeconDetails, CaDeconResult
+from .rows import Frames, Rows
 from .search import Found
 from .subsets import Subset
+from .survey import Survey
 from .working import Recording
 
-__all__ = ["assemble"]
+__all__ = ["Origin", "assemble"]
 
 SCHEMA_VERSION = 2
 #: Decays that a kernel is reported over, and samples of a free-form kernel at most.
@@ -28,98 +30,89 @@ SMOOTHNESS = 0.3
 FREE_BINS = 2
 
 
-def assemble(
-    recording: Recording,
-    found: Found,
-    doubt: str | None,
-    cells: Cells,
-    cell_ids: NDArray[Any],
-    excluded: dict[int, str],
-    drift: dict[int, str],
-) -> CaDeconResult:
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What results are made from.
+
+    Attributes
+    ----------
+    rows : Rows
+        The traces.
+    base : Recording
+        Rate and settings.
+    survey : Survey
+        What a first look at the cells told.
+    chosen : numpy.ndarray of int
+        Cells that the kernel was looked for in.
+    found : Found
+        The shared kernel.
+    doubt : str or None
+        Why the kernel may be wrong.
+    cell_ids : numpy.ndarray
+        How the cells are known.
+    """
+
+    rows: Rows
+    base: Recording
+    survey: Survey
+    chosen: NDArray[np.int64]
+    found: Found
+    doubt: str | None
+    cell_ids: NDArray[Any]
+
+
+def assemble(origin: Origin, cells: Cells, frames: Frames) -> CaDeconResult:
     """Make the result.
 
     Parameters
     ----------
-    recording : Recording
-        Traces and settings.
-    found : Found
-        The shared kernel.
-    doubt : str, optional
-        Why the kernel may be wrong.
+    origin : Origin
+        What it is made from.
     cells : Cells
         What is known of every cell.
-    cell_ids : numpy.ndarray
-        How the cells are known.
-    excluded : dict of int to str
-        Reason per row.
-    drift : dict of int to str
-        What the baseline of a row does, where it moves fast.
+    frames : Frames
+        Results per frame.
 
     Returns
     -------
     CaDeconResult
     """
-    traces, fs = recording.traces, recording.fs
-    kernel = _reported(found, cells)
-    baselines, masked = np.full(len(traces), np.nan), np.zeros(len(traces))
-    usable = [cell for cell in range(len(traces)) if cell not in excluded]
-    # Cell by cell, for a mask or a copy of all of them would be the largest array that there is.
-    for cell in usable:
-        baselines[cell] = cells.removed[cell].mean(dtype=np.float64)
-    for cell, trace in enumerate(traces):
-        masked[cell] = np.isnan(trace).mean() if trace.size else 0.0
-    for cell in excluded:
-        cells.fit[cell] = cells.removed[cell] = np.nan
-    free = [
-        _free_kernel(recording, found.kernel, subset, cells, usable) for subset in found.subsets
-    ]
-    units = np.where(cells.known, "spikes", "arbitrary")
+    base, survey = origin.base, origin.survey
+    kernel = _reported(origin.found, cells)
+    free = [_free_kernel(origin, subset, cells, frames) for subset in origin.found.subsets]
     details = CaDeconDetails(
-        rate=cells.rate,
-        reconvolution=cells.fit,
-        removed_baseline=cells.removed,
+        rate=frames.arrays["rate"],
+        reconvolution=frames.arrays["reconvolution"],
+        removed_baseline=frames.arrays["removed_baseline"],
         spike_times=tuple(cells.times),
-        noise=recording.noise,
+        noise=survey.noise,
         alpha_sd=cells.alpha_sd,
         scale_known=cells.known,
         converged=cells.converged,
         tau_rise=cells.tau_rise,
         tau_decay=cells.tau_decay,
-        cell_ids=cell_ids,
-        excluded=excluded,
-        masked_fraction=masked,
-        segments=tuple(recording.segments),
-        units=units,
+        cell_ids=origin.cell_ids,
+        excluded=survey.excluded,
+        masked_fraction=survey.masked,
+        segments=tuple(base.segments),
+        units=np.where(cells.known, "spikes", "arbitrary"),
         subset_kernels=tuple(one for one in free if one is not None),
-        kernel_fs=fs * FREE_BINS,
-        drift=drift,
+        kernel_fs=base.fs * FREE_BINS,
+        drift=survey.drift.reasons(),
     )
-    np.add(cells.fit, cells.removed, out=cells.fit)
-    pves = np.array([_pve(traces[cell], cells, cell) for cell in range(len(traces))], np.float64)
-    n_lags = max(2, int(np.ceil(REPORTED_DECAYS * kernel.tau_decay * fs)) + 1)
-    slow = sample(kernel, np.arange(n_lags) / fs).astype(np.float32)
+    n_lags = max(2, int(np.ceil(REPORTED_DECAYS * kernel.tau_decay * base.fs)) + 1)
+    slow = sample(kernel, np.arange(n_lags) / base.fs).astype(np.float32)
     return CaDeconResult(
-        cells.counts,
+        frames.arrays["activity"],
         cells.alphas,
-        baselines,
-        pves,
+        cells.baselines,
+        cells.pves,
         slow,
         np.empty(0, dtype=np.float32),
-        fs,
-        _metadata(recording, found, kernel, details, cells) | {"kernel_doubt": doubt},
+        base.fs,
+        _metadata(origin, kernel, details, cells),
         details=details,
     )
-
-
-def _pve(trace: NDArray[np.floating[Any]], cells: Cells, cell: int) -> float:
-    """Explained variance of the trace as it came, not as it was filtered for the search.
-
-    `cells.fit` is the whole fit by now, baseline included.
-    """
-    seen = ~np.isnan(trace)
-    row = trace[seen].astype(np.float64)
-    return explained(row - cells.removed[cell, seen], row - cells.fit[cell, seen])
 
 
 def _reported(found: Found, cells: Cells) -> Kernel:
@@ -131,13 +124,15 @@ def _reported(found: Found, cells: Cells) -> Kernel:
 
 
 def _free_kernel(
-    recording: Recording, kernel: Kernel, subset: Subset, cells: Cells, usable: list[int]
+    origin: Origin, subset: Subset, cells: Cells, results: Frames
 ) -> NDArray[np.float64] | None:
     """Estimate the response to a spike within a subset without assuming its shape."""
-    fs, frames = recording.fs, slice(subset.first_frame, subset.end_frame)
-    rows = np.array(usable)[subset.first_cell : subset.end_cell]
+    fs, kernel, frames = origin.base.fs, origin.found.kernel, subset.frames
+    rows = origin.chosen[subset.first_cell : subset.end_cell]
     rows = rows[cells.alphas[rows] > 0]
-    working = recording.traces[rows, frames] - cells.removed[rows, frames]
+    if not rows.size:
+        return None
+    working = origin.rows.take(rows, frames) - results.take("removed_baseline", rows, frames)
     grid = fs * FREE_BINS
     length = int(np.clip(np.ceil(REPORTED_DECAYS * kernel.tau_decay * grid), 10, MOST_FREE_SAMPLES))
     n_bins = (frames.stop - frames.start) * FREE_BINS
@@ -148,7 +143,7 @@ def _free_kernel(
     if not spikes.any():
         return None
     # The slope of the squared error at one lag is noise of so many spikes.
-    noise = np.median(recording.noise[rows] / cells.alphas[rows])
+    noise = np.median(origin.survey.noise[rows] / cells.alphas[rows])
     weight = SMOOTHNESS * float(noise * np.sqrt(spikes.sum()))
     with warnings.catch_warnings():
         # It is drawn only: how near its optimum it is matters to no number of the result.
@@ -168,8 +163,9 @@ def _free_kernel(
 
 
 def _metadata(
-    recording: Recording, found: Found, kernel: Kernel, details: CaDeconDetails, cells: Cells
+    origin: Origin, kernel: Kernel, details: CaDeconDetails, cells: Cells
 ) -> dict[str, Any]:
+    recording, found = origin.base, origin.found
     free = (
         np.median([_at_rate(one) for one in details.subset_kernels], axis=0).tolist()
         if details.subset_kernels
@@ -199,6 +195,7 @@ def _metadata(
         "segments": list(details.segments),
         "history": found.history,
         "kernel_method": found.method,
+        "kernel_doubt": origin.doubt,
         "sampled": _sampled(found.sampled),
         "cell_ids": details.cell_ids.tolist(),
         "excluded": {str(cell): reason for cell, reason in details.excluded.items()},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,6 @@ from .working import MISMATCH, Recording, blocks, window_seconds
 
 __all__ = ["Drift", "find_drift"]
 
-Report = Callable[[str, int, int], object]
 
 #: Kernels under which envelopes are compared, in seconds: that of the recording is not known yet.
 KERNELS = (Kernel(0.05, 0.2), Kernel(0.08, 0.6), Kernel(0.15, 1.8))
@@ -91,18 +90,48 @@ class Drift:
         """
         return amplitudes.doubted(np.isin(cells, [*self.windows, *self.unsure]))
 
-    def removed(self, recording: Recording) -> Recording:
-        """Return the recording without the trends."""
-        if not self.trends:
-            return recording
-        traces, noise = recording.traces.copy(), recording.noise.copy()
-        for cell, trend in self.trends.items():
-            traces[cell] -= trend
-            noise[cell] = self.noise[cell]
-        return replace(recording, traces=traces, noise=noise)
+    def shifted(self, by: int) -> Drift:
+        """Return the same of cells that are counted from elsewhere.
+
+        Parameters
+        ----------
+        by : int
+            What is added to their numbers.
+
+        Returns
+        -------
+        Drift
+        """
+        return Drift(
+            {cell + by: trend for cell, trend in self.trends.items()},
+            {cell + by: window for cell, window in self.windows.items()},
+            {cell + by: noise for cell, noise in self.noise.items()},
+            frozenset(cell + by for cell in self.unsure),
+        )
+
+    @classmethod
+    def joined(cls, parts: Iterable[Drift]) -> Drift:
+        """Put together what was found of different cells.
+
+        Parameters
+        ----------
+        parts : iterable of Drift
+            Of these.
+
+        Returns
+        -------
+        Drift
+        """
+        whole = cls({}, {}, {}, frozenset())
+        for part in parts:
+            whole.trends.update(part.trends)
+            whole.windows.update(part.windows)
+            whole.noise.update(part.noise)
+            whole = replace(whole, unsure=whole.unsure | part.unsure)
+        return whole
 
 
-def find_drift(recording: Recording, usable: NDArray[np.int64], report: Report) -> Drift:
+def find_drift(recording: Recording, usable: NDArray[np.int64]) -> Drift:
     """Find the cells whose baseline moves faster than the quantile's window follows.
 
     Under a baseline that does not follow, events hold up what drift makes; an envelope (a quantile
@@ -116,8 +145,6 @@ def find_drift(recording: Recording, usable: NDArray[np.int64], report: Report) 
         Traces and noise.
     usable : numpy.ndarray of int
         Rows that are not excluded.
-    report : callable
-        Called with a phase, and the cells done and in total.
 
     Returns
     -------
@@ -128,7 +155,6 @@ def find_drift(recording: Recording, usable: NDArray[np.int64], report: Report) 
     noise: dict[int, float] = {}
     unsure: set[int] = set()
     for block in blocks((usable.size, recording.traces.shape[1])):
-        report("drift", block.start, usable.size)
         cells = usable[block][recording.noise[usable[block]] > 0]
         moving = cells[_moving(recording, cells)]
         if not moving.size:
@@ -149,7 +175,6 @@ def find_drift(recording: Recording, usable: NDArray[np.int64], report: Report) 
             noise |= zip(drifting.tolist(), level.tolist(), strict=True)
             trends |= zip(drifting.tolist(), found.astype(np.float32), strict=True)
             windows |= zip(drifting.tolist(), best.tolist(), strict=True)
-    report("drift", usable.size, usable.size)
     return Drift(trends, windows, noise, frozenset(unsure))
 
 

@@ -10,29 +10,28 @@ from typing import Any, Literal
 import numpy as np
 from calab_solver import compute_upsample_factor
 from calab_solver._parameters import as_choice, as_count, as_number, check_progress
-from calab_solver._traces import as_batch, as_segments
+from calab_solver._traces import as_segments
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
-from ..blockwise import loaded
 from ..labelled import cell_names
 from .activity import Cells, deconvolve_cells
-from .assemble import assemble
-from .drift import Drift, find_drift
+from .assemble import Origin, assemble
 from .result import CaDeconResult
-from .screen import screen
+from .rows import Frames, MakeSink, Rows
 from .search import FALLBACK, Found, shared_kernel
 from .settings import CadeconSettings, DeconConfig, in_words
-from .working import Recording, measure_noise
+from .survey import Survey, look_over
+from .working import Recording
 
 __all__ = ["run_cadecon"]
 
-#: Largest sample, with room for what fits make of it in single precision.
-LARGEST = 1e30
 #: Frames per second at most; no camera or scanner has more.
 FASTEST = 1e5
 #: Bins per frame at most: no trace tells times apart by less.
 MOST_BINS = 1000
+#: Cells that the kernel is looked for in at most, evenly spaced; more would say it no better.
+MOST_CELLS = 1000
 #: Share of drifting cells above which the kernel is theirs, and what is said of it.
 MOSTLY = 0.5
 MOVING = "trends were taken off {} of {} cells, and what is left of them may pass for transients"
@@ -60,6 +59,7 @@ def run_cadecon(
     on_nan: Literal["mask", "raise"] = "mask",
     n_threads: int | None = None,
     progress: Callable[[str, int, int], object] | None = None,
+    out: MakeSink | None = None,
 ) -> CaDeconResult:
     """Deconvolve a recording from nothing but its traces: kernel, amplitude of a spike, spikes.
 
@@ -73,7 +73,8 @@ def run_cadecon(
     ----------
     traces : array_like, shape (n_cells, n_frames) or (n_frames,)
         Fluorescence in any unit, raw or dF/F, not denoised. NaN marks frames that were not
-        recorded. Arrays of h5py, zarr, dask, xarray and `calab_io.read` are brought into memory.
+        recorded. Arrays of h5py, zarr and `calab_io.read` are read some cells at a time; those of
+        dask and xarray (with a dimension named ``frame`` or ``time``) are brought into memory.
     fs : float
         Sampling rate in hertz.
     upsample_target, hp_filter_enabled, lp_filter_enabled, max_iterations, convergence_tol
@@ -95,6 +96,14 @@ def run_cadecon(
         Called in this thread with a phase (``"drift"``, ``"kernel"``, ``"sampling"``,
         ``"amplitudes"`` or ``"spikes"``), and how much of it is done and in total. Where averaging
         is refused, ``"kernel"`` goes on after ``"sampling"``, which may also come twice.
+    out : callable, optional
+        Makes the arrays that hold ``"activity"``, ``"rate"``, ``"reconvolution"`` and
+        ``"removed_baseline"``, given this name, the shape, the NumPy type, and the cells that are
+        written at a time; for instance
+        ``lambda name, shape, dtype, cells: group.create_array(name, shape=shape, dtype=dtype,
+        chunks=(cells, shape[1]))`` with a group of zarr. They are then the fields of the result.
+        With traces and `out` that are not in memory, memory does not grow with the number of
+        cells, but for a few numbers and the spike times of each.
 
     Returns
     -------
@@ -150,35 +159,41 @@ def run_cadecon(
     }
     settings = _resolve(config, given)
     as_choice("on_nan", on_nan, ("mask", "raise"))
-    batch = as_batch("traces", loaded(traces), gaps=on_nan == "mask")
-    _refuse_huge(batch)
     rate = as_number("fs", fs)
     if rate > FASTEST:
         raise ValueError(f"fs: expected frames per second, up to {FASTEST:g}, got {rate:g}")
     target = min(settings.upsample_target, MOST_BINS * rate) if rate > 0 else 1.0
     factor = compute_upsample_factor(rate, target)
-    ids = _cell_ids(cell_names(traces) if cell_ids is None else cell_ids, len(batch))
     threads = None if n_threads is None else as_count("n_threads", n_threads, 1)
     starts = as_segments(segments)
     check_progress(progress)
     report = progress if progress is not None else _silent
-    noise = measure_noise(batch, rate, starts)
-    recording = Recording(batch, rate, starts, noise, settings, factor, threads)
-    excluded = screen(batch)
-    usable = np.array([c for c in range(len(batch)) if c not in excluded], dtype=np.int64)
-    drift = find_drift(recording, usable, report)
-    steady = drift.removed(recording)
-    found = shared_kernel(steady, usable, report) if usable.size else Found(FALLBACK)
+    rows = Rows(traces, gaps=on_nan == "mask")
+    ids = _cell_ids(cell_names(traces) if cell_ids is None else cell_ids, rows.shape[0])
+    frames = Frames(rows.shape, rows.slab_cells, out)
+    nothing = np.empty((0, rows.shape[1])), np.empty(0)
+    base = Recording(nothing[0], rate, starts, nothing[1], settings, factor, threads)
+    survey = look_over(rows, base, report)
+    chosen = _evenly(survey.usable, MOST_CELLS)
+    found = Found(FALLBACK)
+    if chosen.size:
+        piece = survey.piece(base, rows.take(chosen), chosen)
+        found = shared_kernel(piece, np.arange(chosen.size), report)
+        del piece
     if found.bound is not None:
         # Times within a frame would be those of a shape that nobody knows.
-        recording, steady = (replace(one, upsample_factor=1) for one in (recording, steady))
-    cells = deconvolve_cells(steady, usable, found, drift, report)
-    doubt = _doubt(found, drift, usable, cells)
+        base = replace(base, upsample_factor=1)
+    cells = deconvolve_cells(rows, base, survey, found, frames, report)
+    doubt = _doubt(found, survey, cells)
     if doubt is not None:
         warnings.warn(f"the kernel may be wrong: {doubt}", UserWarning, stacklevel=2)
-    for cell, trend in drift.trends.items():
-        cells.removed[cell] += trend
-    return assemble(recording, found, doubt, cells, ids, excluded, drift.reasons())
+    return assemble(Origin(rows, base, survey, chosen, found, doubt, ids), cells, frames)
+
+
+def _evenly(cells: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Take so many cells at most, evenly spaced."""
+    count = min(cells.size, most)
+    return cells[np.arange(count) * cells.size // max(1, count)]
 
 
 def _resolve(
@@ -197,27 +212,19 @@ def _resolve(
         raise in_words(error) from None
 
 
-def _doubt(found: Found, drift: Drift, usable: NDArray[np.int64], cells: Cells) -> str | None:
+def _doubt(found: Found, survey: Survey, cells: Cells) -> str | None:
     """Gather why the kernel should not be trusted; what may have caused the rest comes first."""
-    doubts = []
-    if len(drift.trends) > MOSTLY * usable.size:
-        doubts.append(MOVING.format(len(drift.trends), usable.size))
+    doubts, usable, drifting = [], survey.usable.size, len(survey.drift.trends)
+    if drifting > MOSTLY * usable:
+        doubts.append(MOVING.format(drifting, usable))
     if found.bound is not None:
         doubts.append(found.bound)
-    if usable.size and not doubts:
+    if usable and not doubts:
         if not any(times.size for times in cells.times):
             doubts.append("no spike was found")
         elif found.method == "assumed":
             doubts.append("it was assumed, for no event was found where it was looked for")
     return "; ".join(doubts) or None
-
-
-def _refuse_huge(batch: NDArray[np.floating[Any]]) -> None:
-    """Refuse what the single precision of the results could not hold."""
-    for trace in batch:
-        largest = max(np.fmax.reduce(trace, initial=0.0), -np.fmin.reduce(trace, initial=0.0))
-        if largest > LARGEST:
-            raise ValueError(f"traces: expected values up to {LARGEST:g}, got {largest:g}")
 
 
 def _cell_ids(cell_ids: Any, n_cells: int) -> NDArray[Any]:

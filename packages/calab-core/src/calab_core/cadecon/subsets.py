@@ -29,6 +29,11 @@ class Subset:
     first_frame: int
     end_frame: int
 
+    @property
+    def frames(self) -> slice:
+        """Its frames."""
+        return slice(self.first_frame, self.end_frame)
+
     def windows(self) -> NDArray[np.int64]:
         """Return its (cell, first frame, frame behind the last one), one row per cell."""
         cells = np.arange(self.first_cell, self.end_cell)

@@ -26,6 +26,7 @@ __all__ = [
     "MISMATCH",
     "Recording",
     "best_baseline",
+    "block_cells",
     "blocks",
     "foot",
     "low_passed",
@@ -86,9 +87,14 @@ def measure_noise(traces: NDArray[np.floating], fs: float, segments: list[int]) 
     return noise
 
 
+def block_cells(shape: tuple[int, ...]) -> int:
+    """Return how many cells are small enough to be copied."""
+    return max(1, BLOCK_SAMPLES // max(1, shape[1]))
+
+
 def blocks(shape: tuple[int, ...]) -> Iterator[slice]:
     """Cut cells x frames into blocks of cells that are small enough to be copied."""
-    size = max(1, BLOCK_SAMPLES // max(1, shape[1]))
+    size = block_cells(shape)
     for first in range(0, shape[0], size):
         yield slice(first, min(first + size, shape[0]))
 

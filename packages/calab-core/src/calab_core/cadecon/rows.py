@@ -1,0 +1,149 @@
+"""Traces of cells, in memory or elsewhere, some at a time; and where results per frame go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from calab_solver._traces import as_batch
+from numpy.typing import NDArray
+
+from ..blockwise import loaded
+from ..labelled import as_plain, is_dask
+from ..slabs import Sink, is_source, numbered, slab_size, slabs
+from .working import block_cells, blocks
+
+__all__ = ["Frames", "MakeSink", "Rows"]
+
+#: Largest sample, with room for what fits make of it in single precision.
+LARGEST = 1e30
+
+#: Makes an array for a result: its name, shape, type, and the cells that are written at a time.
+MakeSink = Callable[[str, tuple[int, int], np.dtype[Any], int], Sink]
+
+
+class Rows:
+    """Cells x frames that are looked at in slabs, however many there are.
+
+    Parameters
+    ----------
+    traces : object
+        What was passed as traces.
+    gaps : bool
+        Whether NaN marks a frame that was not recorded, or is refused.
+    """
+
+    def __init__(self, traces: Any, *, gaps: bool) -> None:
+        plain = as_plain(traces)
+        self._gaps = gaps
+        self._source = plain if is_source(plain) and not is_dask(plain) else None
+        if self._source is None:
+            self._batch = self._checked(loaded(traces))
+            self.shape: tuple[int, int] = self._batch.shape
+        else:
+            self.shape = tuple(plain.shape)
+
+    def slabs(self) -> Iterator[tuple[slice, NDArray[np.floating]]]:
+        """Yield the cells of each slab, and their traces."""
+        if self._source is None:
+            for cells in blocks(self.shape):
+                yield cells, self._batch[cells]
+            return
+        for cells, traces in slabs(self._source, self.slab_cells):
+            cells = slice(cells.start, cells.start + len(traces))
+            with numbered(cells):
+                yield cells, self._checked(traces)
+
+    @property
+    def slab_cells(self) -> int:
+        """Cells of a slab: as many as are worked on at a time, or as the source keeps together."""
+        size = block_cells(self.shape)
+        return size if self._source is None else slab_size(self._source, size)
+
+    def take(self, cells: NDArray[np.int64], frames: slice = slice(None)) -> NDArray[np.floating]:
+        """Return the traces of some cells, in memory.
+
+        Parameters
+        ----------
+        cells : numpy.ndarray of int
+            Which, from low to high.
+        frames : slice
+            Which frames.
+
+        Returns
+        -------
+        numpy.ndarray, shape (len(cells), n_frames)
+        """
+        if self._source is None:
+            whole = cells.size == self.shape[0]
+            return self._batch[:, frames] if whole else self._batch[cells, frames]
+        parts = [as_batch("traces", part) for part in _runs(self._source, cells, frames)]
+        return np.concatenate(parts) if parts else np.empty((0, self.shape[1]))
+
+    def _checked(self, traces: Any) -> NDArray[np.floating]:
+        batch = as_batch("traces", traces, gaps=self._gaps)
+        for trace in batch:
+            largest = max(np.fmax.reduce(trace, initial=0.0), -np.fmin.reduce(trace, initial=0.0))
+            if largest > LARGEST:
+                raise ValueError(f"traces: expected values up to {LARGEST:g}, got {largest:g}")
+        return batch
+
+
+class Frames:
+    """Results per cell and frame, in memory or where they are wanted.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells and frames.
+    slab_cells : int
+        Cells that are written at a time.
+    out : callable, optional
+        Makes the arrays that they are written to.
+    """
+
+    NAMES = ("activity", "rate", "reconvolution", "removed_baseline")
+
+    def __init__(self, shape: tuple[int, int], slab_cells: int, out: MakeSink | None) -> None:
+        self._in_memory = out is None
+        single = np.dtype(np.float32)
+        self.arrays: dict[str, Any] = {
+            name: np.zeros(shape, single) if out is None else out(name, shape, single, slab_cells)
+            for name in self.NAMES
+        }
+        for name, array in self.arrays.items():
+            if tuple(array.shape) != shape:
+                raise ValueError(f"out: expected shape {shape} of {name}, got {array.shape}")
+
+    def room(self, name: str, cells: slice) -> NDArray[np.float32]:
+        """Return zeros to be filled for some cells."""
+        if self._in_memory:
+            return np.asarray(self.arrays[name][cells])
+        return np.zeros((cells.stop - cells.start, self.arrays[name].shape[1]), np.float32)
+
+    def get(self, name: str, cells: slice) -> NDArray[np.float32]:
+        """Return what was put for some cells."""
+        return np.asarray(self.arrays[name][cells])
+
+    def put(self, name: str, cells: slice, values: NDArray[np.float32]) -> None:
+        """Write what was filled."""
+        if not self._in_memory:
+            self.arrays[name][cells] = values
+
+    def take(self, name: str, cells: NDArray[np.int64], frames: slice) -> NDArray[np.float32]:
+        """Return what was put for single cells, from low to high."""
+        if self._in_memory:
+            return np.asarray(self.arrays[name][cells, frames])
+        parts = list(_runs(self.arrays[name], cells, frames))
+        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+
+
+def _runs(source: Any, cells: NDArray[np.int64], frames: slice) -> Iterator[NDArray[Any]]:
+    """Read cells that follow each other in one go."""
+    borders = np.flatnonzero(np.diff(cells) != 1) + 1
+    for first, last in pairwise([0, *borders.tolist(), cells.size]):
+        if first < last:
+            rows = slice(int(cells[first]), int(cells[last - 1]) + 1)
+            yield np.asarray(source[rows])[:, frames]
