@@ -24,7 +24,14 @@ def write(path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize(
     ("dtype", "expected"),
-    [("<f4", "float32"), (">f4", "float32"), ("<f8", "float64"), (">f8", "float64"), ("i2", "f8")],
+    [
+        ("<f4", "float32"),
+        (">f4", "float32"),
+        ("<f8", "float64"),
+        (">f8", "float64"),
+        ("i2", "f8"),
+        ("i4", "f8"),
+    ],
 )
 def test_npy_keeps_single_precision_and_widens_the_rest(
     tmp_path: Path, dtype: str, expected: str
@@ -170,5 +177,7 @@ def test_suffix_chooses_the_reader(tmp_path: Path, npy: Path) -> None:
     np.testing.assert_array_equal(read_traces(tsv), TABLE)
     with pytest.raises(ValueError, match=r"expected a \.npy, \.csv or \.tsv file, got \.mat"):
         read_traces(tmp_path / "traces.mat")
+    with pytest.raises(ValueError, match=r"traces: expected a \.npy, .* got no suffix"):
+        read_traces(tmp_path / "traces")
     with pytest.raises(ValueError, match=r"skip_rows is for \.csv"):
         read_traces(npy, skip_rows=1)

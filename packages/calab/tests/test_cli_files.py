@@ -82,7 +82,7 @@ def test_convert_refuses(refused: Refused, recording: Path, table: Path) -> None
     assert "--plane: does not apply to csv" in refused("convert", table, "--plane", 1)
     assert "expected a .npy file" in refused("convert", table, "-f", "npy")
     assert "give the sampling rate" in refused("convert", table)
-    assert "--fs: expected a positive, finite rate in Hz, got -1" in refused("convert", table, "--fs", -1)
+    assert "--fs: expected a positive, finite" in refused("convert", table, "--fs", -1)
     assert "is the input itself" in refused("convert", recording)
     Path("out_metadata.json").touch()
     assert "out_metadata.json exists" in refused("convert", table, "--fs", 30, "-o", "out")

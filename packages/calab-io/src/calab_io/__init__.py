@@ -4,6 +4,7 @@ from .errors import CalabFormatError, MissingKeyError
 from .export import deconvolve_from_export, load_export_params
 from .formats import FORMATS
 from .lazy import LazyTraces
+from .loaders import load_caiman, load_minian
 from .read import read
 from .recording import Recording
 from .traces import read_csv, read_npy, read_traces
@@ -16,7 +17,9 @@ __all__ = [
     "MissingKeyError",
     "Recording",
     "deconvolve_from_export",
+    "load_caiman",
     "load_export_params",
+    "load_minian",
     "load_tuning_data",
     "read",
     "read_csv",

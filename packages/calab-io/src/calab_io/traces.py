@@ -7,21 +7,27 @@ turn it; it is not turned silently.
 
 from __future__ import annotations
 
-import csv
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .arrays import MAGIC, load_array
+from .errors import CalabFormatError
+from .tables import read_table
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["read_csv", "read_npy", "read_traces"]
-
-_NPY_MAGIC = b"\x93NUMPY"
-# Spellings of a missing sample in tables written by R, MATLAB, pandas and spreadsheets.
-_MISSING = {"", "na", "nan", "n/a", "null", "none"}
+__all__ = [
+    "as_cells_by_frames",
+    "doubtful_orientation",
+    "oriented",
+    "read_csv",
+    "read_npy",
+    "read_traces",
+]
 
 
 def read_traces(
@@ -47,15 +53,18 @@ def read_traces(
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
+    CalabFormatError
         If the suffix is not known or the content is not a table of numbers.
+    ValueError
+        If lines of an array are to be left out.
     """
     suffix = Path(path).suffix.lower()
     if suffix in {".csv", ".tsv"}:
         delimiter = "\t" if suffix == ".tsv" else ","
         return read_csv(path, transpose=transpose, skip_rows=skip_rows, delimiter=delimiter)
     if suffix != ".npy":
-        raise ValueError(f"{path}: expected a .npy, .csv or .tsv file, got {suffix or 'no suffix'}")
+        problem = f"expected a .npy, .csv or .tsv file, got {suffix or 'no suffix'}"
+        raise CalabFormatError(path, problem)
     if skip_rows:
         raise ValueError(f"{path}: skip_rows is for .csv and .tsv files, got {skip_rows}")
     return read_npy(path, transpose=transpose)
@@ -81,18 +90,20 @@ def read_npy(path: str | Path, *, transpose: bool = False) -> NDArray[np.floatin
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
+    CalabFormatError
         If it is not a complete `.npy` file or does not hold one or two axes of real numbers.
     """
     path = _existing_file(path)
     with path.open("rb") as file:
-        if file.read(len(_NPY_MAGIC)) != _NPY_MAGIC:
-            raise ValueError(f"{path}: expected a .npy file as written by numpy.save")
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as err:
-        raise ValueError(f"{path}: expected a complete .npy file of numbers: {err}") from err
-    return _as_traces(array, path, transpose)
+        if file.read(len(MAGIC)) != MAGIC:
+            raise CalabFormatError(path, "expected a .npy file as written by numpy.save")
+        file.seek(0)
+        try:
+            array = load_array(file, path.stat().st_size)
+        except Exception as err:  # damaged headers raise nearly anything
+            problem = f"expected a complete .npy file of numbers: {' '.join(str(err).split())}"
+            raise CalabFormatError(path, problem[:300]) from err
+    return as_cells_by_frames(array, path, transpose)
 
 
 def read_csv(
@@ -119,19 +130,15 @@ def read_csv(
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
+    CalabFormatError
         If a field is not a number or a line has another number of fields than the first one,
         with its line and column.
     """
     path = _existing_file(path)
     if skip_rows < 0:
         raise ValueError(f"expected skip_rows >= 0, got {skip_rows}")
-    try:
-        table = _read_plain_table(path, skip_rows, delimiter)
-    except ValueError:
-        # Slower, but takes missing samples and names the line and column of what it refuses.
-        table = _read_table(path, skip_rows, delimiter)
-    return _as_traces(table, path, transpose).astype(np.float64, copy=False)
+    table = read_table(path, skip_rows=skip_rows, delimiter=delimiter)
+    return as_cells_by_frames(table, path, transpose).astype(np.float64, copy=False)
 
 
 def _existing_file(path: str | Path) -> Path:
@@ -143,65 +150,59 @@ def _existing_file(path: str | Path) -> Path:
     return path
 
 
-def _read_plain_table(path: Path, skip_rows: int, delimiter: str) -> NDArray[np.float64]:
-    with warnings.catch_warnings():
-        # An empty file is only a warning to numpy; the slow reader has the better message.
-        warnings.simplefilter("error")
-        try:
-            return np.loadtxt(
-                path, delimiter=delimiter, skiprows=skip_rows, ndmin=2, encoding="utf-8-sig"
-            )
-        except UserWarning as err:
-            raise ValueError(str(err)) from err
+def as_cells_by_frames(
+    array: NDArray[Any], path: Path, transpose: bool
+) -> NDArray[np.floating[Any]]:
+    """Turn an array of a file into traces, with a warning if it looks turned the wrong way.
+
+    Parameters
+    ----------
+    array : numpy.ndarray, one or two axes
+        Of real numbers; one axis is one cell.
+    path : Path
+        Where it comes from.
+    transpose : bool
+        Whether its rows are frames.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_cells, n_frames)
+        float32 stays float32; any other type becomes float64.
+
+    Raises
+    ------
+    CalabFormatError
+        If it has other axes or holds something else.
+    """
+    traces = oriented(array, path, transpose)
+    doubt = doubtful_orientation(traces.shape, path, transpose)
+    if doubt is not None:
+        warnings.warn(doubt, stacklevel=3)
+    return traces
 
 
-def _read_table(path: Path, skip_rows: int, delimiter: str) -> NDArray[np.float64]:
-    rows: list[list[float]] = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for line, fields in enumerate(csv.reader(file, delimiter=delimiter), start=1):
-                if line > skip_rows and any(field.strip() for field in fields):
-                    rows.append(_numbers(fields, path, line))
-                    if len(rows[-1]) != len(rows[0]):
-                        raise ValueError(
-                            f"{path}, line {line}: expected {len(rows[0])} fields as in the first "
-                            f"row, got {len(rows[-1])}"
-                        )
-    except (UnicodeDecodeError, csv.Error) as err:
-        raise ValueError(f"{path}: expected a text table of numbers: {err}") from err
-    if not rows:
-        raise ValueError(f"{path}: expected a table of numbers, got no rows")
-    return np.array(rows, dtype=np.float64)
-
-
-def _numbers(fields: list[str], path: Path, line: int) -> list[float]:
-    numbers = []
-    for column, field in enumerate(fields, start=1):
-        text = field.strip()
-        try:
-            numbers.append(np.nan if text.lower() in _MISSING else float(text))
-        except ValueError:
-            raise ValueError(
-                f"{path}, line {line}, column {column}: expected a number, got {text[:40]!r} "
-                "(skip_rows leaves out header lines)"
-            ) from None
-    return numbers
-
-
-def _as_traces(array: NDArray[Any], path: Path, transpose: bool) -> NDArray[np.floating[Any]]:
+def oriented(
+    array: NDArray[Any], path: Path, transpose: bool, key: str | None = None
+) -> NDArray[np.floating[Any]]:
+    """Turn an array of a file into traces as `as_cells_by_frames` does, without a warning."""
     if array.dtype.kind not in "fiu":
-        raise ValueError(f"{path}: expected real numbers, got dtype {array.dtype}")
+        raise CalabFormatError(path, f"expected real numbers, got dtype {array.dtype}", key=key)
     if array.ndim not in (1, 2):
-        raise ValueError(f"{path}: expected cells x frames, got shape {array.shape}")
+        problem = f"expected cells x frames, got shape {array.shape}"
+        raise CalabFormatError(path, problem, key=key)
     # One dimension is one cell, and its own transpose.
     traces = np.atleast_2d(np.ascontiguousarray(array.T) if transpose else array)
-    n_cells, n_frames = traces.shape
-    if n_cells > n_frames > 0:
-        warnings.warn(
-            f"{path}: read as {n_cells} cells x {n_frames} frames, more cells than frames; "
-            f"if its rows are frames, {'do not transpose' if transpose else 'transpose'} it",
-            stacklevel=3,
-        )
     dtype = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize == 4 else np.float64
     # Also brings data of the other byte order into the machine's own.
     return traces.astype(dtype, copy=False)
+
+
+def doubtful_orientation(shape: tuple[int, ...], path: Path, transpose: bool) -> str | None:
+    """Say that an array was read with more cells than frames, or None where it was not."""
+    n_cells, n_frames = shape
+    if not n_cells > n_frames > 0:
+        return None
+    return (
+        f"{path}: read as {n_cells} cells x {n_frames} frames, more cells than frames; "
+        f"if its rows are frames, {'do not transpose' if transpose else 'transpose'} it"
+    )

@@ -18,9 +18,9 @@ _NAMES = {
         solve_trace tau_to_ar2
     """,
     "calab_io": """
-        CalabFormatError MissingKeyError Recording
-        deconvolve_from_export load_export_params load_tuning_data read read_csv read_npy
-        read_traces save_for_tuning
+        FORMATS CalabFormatError LazyTraces MissingKeyError Recording
+        deconvolve_from_export load_caiman load_export_params load_minian load_tuning_data read
+        read_csv read_npy read_traces save_for_tuning
     """,
     "calab_sim": """
         CellGroundTruth DriftModel KernelConfig MarkovConfig NoiseConfig PhotobleachingConfig

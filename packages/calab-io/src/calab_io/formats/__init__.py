@@ -18,9 +18,9 @@ from ..recording import Contents, Request
 __all__ = ["FORMATS", "Reader", "locate"]
 
 #: Formats of tools, which are known by their layout and looked for in folders.
-LAYOUTS = ("caiman",)
+LAYOUTS = ("suite2p", "minian", "caiman", "nwb", "cnmfe", "extract", "inscopix")
 #: Formats of arrays, which are known by their suffix.
-ARRAYS = ("npy",)
+ARRAYS = ("npy", "npz", "csv", "parquet", "matlab")
 FORMATS = LAYOUTS + ARRAYS
 #: Entries of a folder that are looked at in search of a recording.
 MOST_ENTRIES = 1000

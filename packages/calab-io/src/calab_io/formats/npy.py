@@ -42,7 +42,9 @@ def read(path: Path, request: Request) -> Contents:
     sidecar = path.with_name(f"{path.stem}_metadata.json")
     with unreadable(path):
         traces = read_npy(path, transpose=bool(request.transpose))
-    known, fs, notes = {}, None, ()
+    known: dict[str, Any] = {}
+    fs: float | None = None
+    notes: tuple[str, ...] = ()
     if sidecar.is_file() and not request.transpose:
         try:
             known = _description(sidecar)
@@ -64,9 +66,7 @@ def read(path: Path, request: Request) -> Contents:
     )
 
 
-def _check_shape(
-    known: dict[str, Any], sidecar: Path, path: Path, shape: tuple[int, ...]
-) -> None:
+def _check_shape(known: dict[str, Any], sidecar: Path, path: Path, shape: tuple[int, ...]) -> None:
     described = (known.get("num_cells"), known.get("num_timepoints"))
     if None not in described and described != shape:
         problem = f"expected {described[0]} cells x {described[1]} frames as in {sidecar.name}"

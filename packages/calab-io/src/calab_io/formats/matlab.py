@@ -1,0 +1,106 @@
+"""Arrays in MATLAB's `.mat` files of every version since 5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import CalabFormatError, MissingKeyError
+from ..mat import Element, MatFile, open_mat
+from ..mat5 import NUMBERS
+from ..recording import Contents, Request
+from ..traces import doubtful_orientation
+
+__all__ = ["OPTIONS", "read", "recognises"]
+
+OPTIONS = frozenset({"key", "transpose"})
+#: What CASCADE reads, which nobody calls anything else by.
+PREFERRED = "dF_traces"
+#: Kinds of trace that the name of an array tells.
+KINDS = {PREFERRED: "dff", "spks": "deconvolved"}
+#: Arrays that an error lists at most.
+MOST_LISTED = 10
+REMEDY = f"name the array of cells x frames, as in key={PREFERRED!r}"
+
+
+def recognises(path: Path) -> bool:
+    """Tell whether a file is named as MATLAB's."""
+    return path.suffix.lower() == ".mat" and not path.is_dir()
+
+
+def read(path: Path, request: Request) -> Contents:
+    """Read an array whose rows are cells, unless it is to be transposed.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    request : Request
+        Where the array is (fields of structs after dots), kind of trace, and orientation.
+
+    Returns
+    -------
+    Contents
+        With the only matrix of the file, unless a key is given; and with the rate, if one scalar
+        beside it or among the variables is named as one.
+
+    Raises
+    ------
+    MissingKeyError
+        If there is nothing at the key, or no matrix.
+    CalabFormatError
+        If there are several matrices and no key, or something else is at it.
+    """
+    transpose = bool(request.transpose)
+    with open_mat(path) as file:
+        key, why = _choose(file) if request.key is None else (request.key, "as asked")
+        array = file.matrix(key, REMEDY)
+        shape = array.shape[::-1] if transpose else array.shape
+        doubt = doubtful_orientation(shape, path, transpose)
+        return Contents(
+            traces=file.traces(array, axis=int(transpose)),
+            trace=_kind(key) if request.trace == "auto" else request.trace,
+            why=f"{key}, {why}",
+            fs=file.rate((key.rpartition(".")[0], "", "ops")),
+            fs_remedy="give fs in Hz, or save it as the one scalar fs",
+            provenance={"key": key, "mat_version": file.version},
+            notes=(*([doubt] if doubt else []), *_notes(file, array)),
+        )
+
+
+def _choose(file: MatFile) -> tuple[str, str]:
+    """Find the one matrix, and say why it is taken."""
+    if file.find(PREFERRED) is not None:
+        return PREFERRED, "which is what CASCADE reads"
+    found = [element for element in file.walk() if _is_matrix(element)]
+    if len(found) == 1:
+        return found[0].key, "the only matrix in the file"
+    if not found:
+        raise MissingKeyError(file.path, PREFERRED, file.names(), REMEDY)
+    listed = ", ".join(f"{at.key} ({at.shape[0]} x {at.shape[1]})" for at in found[:MOST_LISTED])
+    more = ", ..." * (len(found) > MOST_LISTED)
+    problem = f"expected one matrix, got {len(found)}: {listed}{more}"
+    raise CalabFormatError(file.path, problem, f"name one of them, as in key={found[0].key!r}")
+
+
+def _kind(key: str) -> str:
+    return KINDS.get(key.rpartition(".")[2], "raw")
+
+
+def _is_matrix(element: Element) -> bool:
+    return element.kind in NUMBERS and len(element.shape) == 2 and min(element.shape) > 1
+
+
+def _notes(file: MatFile, array: Element) -> list[str]:
+    notes = []
+    if file.is_foreign(array):
+        rows, columns = array.shape
+        notes.append(
+            f"{file.path}, {array.key}: not written by MATLAB; taken to have {rows} rows and "
+            f"{columns} columns, as MATLAB would show it"
+        )
+    if file.find("iscell") is not None:
+        notes.append(
+            f"{file.path}: iscell tells cells from other ROIs in suite2p, but all are read; "
+            "name the folder with F.npy to read cells only"
+        )
+    return notes

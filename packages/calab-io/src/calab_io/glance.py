@@ -1,0 +1,82 @@
+"""What some rows of traces look like, without reading all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .lazy import LazyTraces
+
+__all__ = ["Glance", "glance_at"]
+
+#: Bytes of traces that are looked at, in so many places where there are more.
+MOST_BYTES, PLACES = 64 << 20, 8
+#: A cell with a larger share of zeros was clipped: a trace with noise is hardly ever exactly 0.
+MOST_ZEROS = 0.01
+
+
+@dataclass(frozen=True)
+class Glance:
+    """What was seen of some cells.
+
+    Attributes
+    ----------
+    cells : int
+        How many were looked at.
+    empty : int
+        How many of them are NaN throughout.
+    clipped : int
+        How many of them are exactly 0 for more than `MOST_ZEROS` of their samples.
+    zeros : float
+        Share of the samples, but for NaN, that are exactly 0.
+    """
+
+    cells: int
+    empty: int
+    clipped: int
+    zeros: float
+
+
+def glance_at(traces: LazyTraces) -> Glance:
+    """Look at cells in some places, or at all of them where that is quick.
+
+    Parameters
+    ----------
+    traces : LazyTraces
+        They may be of any size.
+
+    Returns
+    -------
+    Glance
+
+    Raises
+    ------
+    CalabFormatError
+        If what is looked at is damaged.
+    """
+    known, zeros = [], []
+    for stretch in _stretches(traces):
+        block = traces[stretch]
+        known.append((~np.isnan(block)).sum(axis=1))
+        zeros.append((block == 0).sum(axis=1))
+    n_known, n_zeros = np.concatenate(known), np.concatenate(zeros)
+    return Glance(
+        cells=n_known.size,
+        empty=int(np.count_nonzero(n_known == 0)),
+        clipped=int(np.count_nonzero(n_zeros > MOST_ZEROS * n_known)),
+        zeros=float(n_zeros.sum() / max(n_known.sum(), 1)),
+    )
+
+
+def _stretches(traces: LazyTraces) -> list[slice]:
+    """Choose rows that lie together, which cost less than as many far apart."""
+    n_cells, n_frames = traces.shape
+    row = max(n_frames, 1) * traces.dtype.itemsize
+    length = max(MOST_BYTES // (PLACES * row), 1)
+    if n_cells <= PLACES * length:
+        # Also without a cell there is one, so that there is something to count.
+        starts = range(0, max(n_cells, 1), length)
+    else:
+        starts = np.linspace(0, n_cells - length, PLACES).astype(int).tolist()
+    return [slice(start, start + length) for start in starts]

@@ -1,0 +1,1 @@
+"""What the reader of NWB files is made of."""

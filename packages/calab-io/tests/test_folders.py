@@ -1,0 +1,77 @@
+import os
+
+import pytest
+from calab_io.folders import atomic_folder
+
+
+def fill(folder, text="new"):
+    folder.mkdir()
+    (folder / "file").write_text(text)
+
+
+def content(folder):
+    return {entry.name: (entry / "file").read_text() for entry in folder.iterdir()}
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "store.zarr"
+
+
+def test_new_folder(tmp_path, target):
+    with atomic_folder(target) as draft:
+        assert (draft.parent, draft.suffix) == (tmp_path, ".zarr")
+        fill(draft)
+        assert not target.exists()
+    assert content(tmp_path) == {"store.zarr": "new"}
+
+
+def test_replaced_folder(tmp_path, target):
+    fill(target, "old")
+    with atomic_folder(target) as draft:
+        fill(draft)
+        assert content(tmp_path)["store.zarr"] == "old"
+    assert content(tmp_path) == {"store.zarr": "new"}
+
+
+def test_error_leaves_what_was_there(tmp_path, target):
+    fill(target, "old")
+
+    def interrupted():
+        with atomic_folder(target) as draft:
+            fill(draft)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert content(tmp_path) == {"store.zarr": "old"}
+
+
+def test_old_folder_comes_back_if_the_new_one_does_not_come(tmp_path, target):
+    fill(target, "old")
+    with pytest.raises(FileNotFoundError), atomic_folder(target):
+        pass
+    assert content(tmp_path) == {"store.zarr": "old"}
+
+
+def test_nothing_to_bring_back(tmp_path, target):
+    with pytest.raises(FileNotFoundError), atomic_folder(target):
+        pass
+    assert content(tmp_path) == {}
+
+
+def test_link_to_a_folder_stays(tmp_path, target):
+    fill(tmp_path / "elsewhere", "old")
+    target.symlink_to("elsewhere")
+    with atomic_folder(target) as draft:
+        fill(draft)
+    assert os.readlink(target) == "elsewhere"
+    assert content(tmp_path) == {"store.zarr": "new", "elsewhere": "new"}
+
+
+def test_parent_that_is_not_there(tmp_path):
+    with (
+        pytest.raises(NotADirectoryError, match="existing folder"),
+        atomic_folder(tmp_path / "x/y"),
+    ):
+        pass
