@@ -71,6 +71,16 @@ def test_hdf5_that_ends_early(path, kept):
         values(path, "dF_traces")
 
 
+def test_a_struct_within_itself(path):
+    write_mat(path, {"a": {"b": TABLE}})
+    with h5py.File(path, "r+") as file:
+        file["a/c"] = h5py.SoftLink("/a")
+    with open_mat(path) as file:
+        keys = [element.key for element in file.walk()]
+    assert keys[:5] == ["a", "a.b", "a.c", "a.c.b", "a.c.c"]
+    assert keys[-1] == "a" + 8 * ".c"
+
+
 def test_hdf5_that_claims_too_much(path):
     write_matlab(path)
     with h5py.File(path, "r+") as file:
