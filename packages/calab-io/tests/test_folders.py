@@ -55,8 +55,9 @@ def test_old_folder_comes_back_if_the_new_one_does_not_come(tmp_path, target):
 
 
 def test_nothing_to_bring_back(tmp_path, target):
-    with pytest.raises(FileNotFoundError), atomic_folder(target):
+    with pytest.raises(FileNotFoundError) as caught, atomic_folder(target):
         pass
+    assert ".old" not in str(caught.value)
     assert content(tmp_path) == {}
 
 

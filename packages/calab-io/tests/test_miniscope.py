@@ -98,7 +98,7 @@ def test_time_stamps_of_some_of_the_frames(folder):
 
 @pytest.mark.parametrize(
     "frames",
-    [np.arange(300, 420), np.arange(-1, 119), np.r_[50, 49, 100:218], np.arange(0, 12, 0.1)],
+    [np.arange(300, 420), np.arange(-1, 239, 2), np.r_[50, 49, 100:218], np.arange(0, 12, 0.1)],
 )
 def test_frames_that_are_not_in_the_table(folder, frames):
     write_timestamps(folder / "timeStamps.csv", 300)
@@ -120,6 +120,16 @@ def test_a_first_time_stamp_out_of_order(folder):
     with pytest.warns(UserWarning, match=r"sysClock: the first time stamp.*taken to be 7 ms"):
         recording = read(folder, trace="denoised")
     np.testing.assert_allclose(recording.timestamps, np.arange(120) * 0.033 + 0.007)
+
+
+@pytest.mark.parametrize("times", ["50\n", "50\n20\n"])
+def test_too_few_time_stamps(tmp_path, times):
+    save_minian(variables(n_frames=times.count("\n"))["C"], tmp_path / "minian")
+    (tmp_path / "timeStamps.csv").write_text(f"Time Stamp (ms)\n{times}")
+    with pytest.raises(
+        CalabFormatError, match=r"give fs in Hz \(.*expected (a time stamp per|time)"
+    ):
+        read(tmp_path / "minian", trace="denoised")
 
 
 def test_two_frames(tmp_path):

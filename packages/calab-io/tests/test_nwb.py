@@ -43,7 +43,9 @@ def test_suite2p_has_its_neuropil_subtracted(suite2p):
     assert (recording.fs, recording.trace, recording.format) == (20.0, "raw", "nwb")
     assert recording.why.startswith(f"{F} - 0.7 * processing/ophys/Neuropil/plane0")
     assert recording.timestamps is None
-    np.testing.assert_allclose(recording.cells["cell_probability"], np.linspace(0.9, 0.1, 6)[[1, 2, 4]])
+    np.testing.assert_allclose(
+        recording.cells["cell_probability"], np.linspace(0.9, 0.1, 6)[[1, 2, 4]]
+    )
     assert recording.cells["accepted"].all()
     assert recording.provenance == {
         "software": "suite2p",

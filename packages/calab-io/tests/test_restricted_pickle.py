@@ -218,6 +218,7 @@ def test_rare_steps(path, steps, value):
         b"csubprocess\nPopen\n" + text("rm") + b"\x85\x81",
         b"csubprocess\nPopen\n" + text("rm") + b"\x85}\x92",
         b"ccollections\ndefaultdict\n)R(K\x01K\x02u(K\x01e(K\x01\x90K\x01K\x02sK\x01a",
+        b"c" + b"a" * 998 + b"\nbb\n",
         b"P1\n",
         b"K\x01Q",
         b"\x82\x01",
@@ -238,4 +239,5 @@ def test_rare_steps(path, steps, value):
 def test_steps_that_make_no_plain_data_are_inert(path, steps):
     loaded = read_pickled_dict(write_pickle(path, around(steps)))
     assert isinstance(loaded["it"], Placeholder)
+    assert isinstance(loaded["it"].name, str)
     assert (loaded["fs"], loaded["tau"]) == (10, 1)

@@ -53,6 +53,14 @@ def test_array_does_not_take_a_place_that_is_anothers_by_now(path):
             + (b"0c_codecs\nencode\n(h\x00" + text("latin1") + b"tR") * 300,
             "copies nothing twice",
         ),
+        (
+            F4.replace(b"f4", b"U9")
+            + b"q\x000C\x24"
+            + bytes(36)
+            + b"q\x01(h\x00h\x01tq\x020cnumpy._core.multiarray\nscalar\nq\x03"
+            + b"0h\x03h\x02R" * 300,
+            "copies nothing twice",
+        ),
         (b"c" + b"a" * 1000 + b"\nb\n", "names of at most 1000"),
         # Stacks and memos that are not there.
         (b"h\x09", ""),

@@ -115,6 +115,13 @@ def test_axes_without_names_in_version_3(tmp_path, names):
         read(tmp_path / "minian", trace="denoised", fs=20)
 
 
+def test_fewer_names_than_axes(folder):
+    save_minian(variables()["C"].expand_dims(animal=["a"]), folder)
+    change(folder / "C.zarr/C/.zattrs", _ARRAY_DIMENSIONS=["unit_id", "frame"])
+    with pytest.raises(CalabFormatError, match=r"got unit_id, frame for shape \(1, 4, 120\)"):
+        read(folder, trace="denoised", fs=20)
+
+
 def test_netcdf_without_cells(tmp_path):
     variables()["C"].drop_vars("unit_id").to_netcdf(tmp_path / "C.nc", engine="h5netcdf")
     with pytest.raises(MissingKeyError, match=r"C.nc, unit_id: not found"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +37,35 @@ class Glance:
     empty: int
     clipped: int
     zeros: float
+
+    def notes(self, path: Path, clipped_by: str | None) -> list[str]:
+        """Say what the user of the traces should know.
+
+        Parameters
+        ----------
+        path : Path
+            Where they come from.
+        clipped_by : str or None
+            What clips them at 0, as ``"Minian does with YrA"``; None where zeros are nothing
+            special.
+
+        Returns
+        -------
+        list of str
+        """
+        notes, looked = [], f"of {self.cells} cells looked at are"
+        if self.empty:
+            notes.append(
+                f"{path}: {self.empty} {looked} NaN throughout, as merging in xarray pads those "
+                "that an array lacks; they are left as they are"
+            )
+        if self.clipped and clipped_by is not None:
+            notes.append(
+                f"{path}: {self.clipped} {looked} clipped at 0, as {clipped_by} ({self.zeros:.1%} "
+                "of all samples): their noise is measured too low; give lam instead of 'auto', "
+                "and do not compare their noise with that of others"
+            )
+        return notes
 
 
 def glance_at(traces: LazyTraces) -> Glance:

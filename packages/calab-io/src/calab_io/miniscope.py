@@ -148,11 +148,11 @@ def _is_part(frames: NDArray[np.int64]) -> bool:
 def _mended(
     clock: NDArray[np.float64], table: Path, column: str
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Put a first time stamp before the second where it alone is out of order."""
+    """Put a first time stamp that is out of order a step before the second."""
     if clock.size < 3:
         return clock, ()
     first, *others = np.diff(clock)
-    if first > 0 or not np.min(others) > 0:
+    if first > 0:
         return clock, ()
     mended = np.concatenate([[clock[1] - np.median(others)], clock[1:]])
     note = f"{table}, {column}: the first time stamp, {clock[0]:g} ms, is out of order"

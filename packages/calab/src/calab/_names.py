@@ -18,9 +18,10 @@ _NAMES = {
         solve_trace tau_to_ar2
     """,
     "calab_io": """
-        FORMATS CalabFormatError LazyTraces MissingKeyError Recording
-        deconvolve_from_export load_caiman load_export_params load_minian load_tuning_data read
-        read_csv read_npy read_traces save_for_tuning
+        FORMATS CalabFormatError LazyTraces MissingKeyError PynappleData Recording
+        deconvolve_from_export load load_caiman load_export_params load_minian load_tuning_data read
+        read_csv read_npy read_traces save save_for_tuning
+        to_minian to_nwb to_pynapple to_suite2p to_xarray
     """,
     "calab_sim": """
         CellGroundTruth DriftModel KernelConfig MarkovConfig NoiseConfig PhotobleachingConfig

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError
-from ..glance import Glance, glance_at
+from ..glance import glance_at
 from ..labelled import Labelled, axes_of, names_in, open_labelled
 from ..miniscope import find_times
 from ..recording import Contents, Request
@@ -37,6 +37,8 @@ REASONS = {
     "the fit",
     "deconvolved": "S, which Minian has already deconvolved",
 }
+#: What makes raw traces exactly 0.
+CLIPPED_BY = "Minian does with YrA"
 #: The folder of final results, and those of what Minian computes on the way.
 FINAL, INTERMEDIATE = "minian", ("minian_intermediate", "intermediate")
 NETCDF, NETCDF_3 = ".nc", b"CDF"
@@ -79,6 +81,7 @@ def read(path: Path, request: Request) -> Contents:
     array = cells.array
     traces, frames = array.traces(CELLS, cells.rows), _frames(array)
     glance, timing = glance_at(traces), find_times(path, traces.shape[1], frames)
+    clipped_by = CLIPPED_BY if kind == "raw" else None
     return Contents(
         traces=traces,
         trace=kind,
@@ -96,7 +99,7 @@ def read(path: Path, request: Request) -> Contents:
             "timestamps": None if timing.source is None else str(timing.source),
             **({"clipped_at_zero": glance.zeros} if kind == "raw" else {}),
         },
-        notes=(*cells.notes, *_seen(glance, path, kind), *timing.notes),
+        notes=(*cells.notes, *glance.notes(path, clipped_by), *timing.notes),
     )
 
 
@@ -241,20 +244,3 @@ def _described(frames: NDArray[np.int64]) -> dict[str, int] | list[int]:
     if steps.size != 1:
         return [int(frame) for frame in frames]
     return {"first": int(frames[0]), "last": int(frames[-1]), "step": int(steps[0])}
-
-
-def _seen(glance: Glance, path: Path, kind: str) -> list[str]:
-    """Say what is wrong with the traces themselves."""
-    notes, looked = [], f"of {glance.cells} cells looked at are"
-    if glance.empty:
-        notes.append(
-            f"{path}: {glance.empty} {looked} NaN throughout, as merging in xarray pads those that "
-            "an array lacks; they are left as they are"
-        )
-    if glance.clipped and kind == "raw":
-        notes.append(
-            f"{path}: {glance.clipped} {looked} clipped at 0, as Minian does with YrA "
-            f"({glance.zeros:.1%} of all samples): their noise is measured too low; give lam "
-            "instead of 'auto', and do not compare their noise with that of others"
-        )
-    return notes

@@ -121,12 +121,12 @@ def attribute(item: Any, name: str) -> Any:
     if name not in item.attrs:
         return None
     known = item.attrs.get_id(name)
-    if known.shape not in ((), (1,)) or known.get_storage_size() > MOST_TEXT:
+    if known.shape not in ((), (1,)) or not _is_plain(known):
+        return None
+    if known.get_storage_size() > MOST_TEXT:
         return None
     value = item.attrs[name]
-    if isinstance(value, np.ndarray):
-        value = value[0]
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return _decoded(value[0] if isinstance(value, np.ndarray) else value)
 
 
 def groups(file: Any) -> tuple[dict[str, str], list[str]]:
@@ -194,30 +194,30 @@ def words(file: Any, keys: list[str]) -> str:
 
 
 def text_of(file: Any, key: str) -> str | None:
-    """Return the text at a key, with a file's name that is given with it.
+    """Return the text at a key, with a script's name that is given with it.
 
-    Parameters
-    ----------
-    file : h5py.File
-        The file.
-    key : str
-        Path of a data set.
-
-    Returns
-    -------
-    str or None
-        None where there is none, or a link leads elsewhere: no text is needed.
+    None where there is none, or a link leads elsewhere: no text is needed.
     """
     try:
         where = resolve(file, key)
     except CalabFormatError:
         return None
     item: Any = file[where] if where else None
-    if getattr(item, "shape", None) is None or item.nbytes > MOST_TEXT or _is_elsewhere(item):
+    if getattr(item, "shape", None) is None or not _is_plain(item.id):
+        return None
+    if item.nbytes > MOST_TEXT or _is_elsewhere(item):
         return None
     values = [*np.asarray(item[()], dtype=np.object_).ravel(), attribute(item, "file_name")]
-    decoded = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in values]
-    return "\n".join(one for one in decoded if isinstance(one, str)) or None
+    return "\n".join(one for one in map(_decoded, values) if isinstance(one, str)) or None
+
+
+def _is_plain(known: Any) -> bool:
+    """Tell whether an attribute or data set has texts, numbers or references.
+
+    Reading the sequences that a damaged type makes of texts ends the interpreter.
+    """
+    h5t = needs("h5py", EXTRA, "reading NWB").h5t
+    return known.get_type().get_class() in {h5t.STRING, h5t.INTEGER, h5t.FLOAT, h5t.REFERENCE}
 
 
 def _is_elsewhere(item: Any) -> bool:
@@ -233,6 +233,10 @@ def _children(group: Any) -> tuple[list[str], list[str]]:
     kinds = {name: group.id.links.get_info(_encoded(name)).type for name in sorted(group)}
     inside = [name for name, kind in kinds.items() if kind == h5l.TYPE_HARD]
     return inside, [name for name, kind in kinds.items() if kind == h5l.TYPE_EXTERNAL]
+
+
+def _decoded(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _encoded(name: str) -> bytes:

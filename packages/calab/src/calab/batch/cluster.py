@@ -10,6 +10,9 @@ from .session import Outcome, Task, run_session
 
 __all__ = ["clustered"]
 
+#: Seconds within which a scheduler has to answer.
+TIMEOUT_S = 10
+
 
 def clustered(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
     """Do sessions on a cluster.
@@ -37,7 +40,7 @@ def clustered(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
     distributed = needs("distributed", "dask", "a cluster")
     try:
         where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
-        client = distributed.Client(**where, set_as_default=False)
+        client = distributed.Client(**where, timeout=TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         problem = f"{address}: expected a dask scheduler, as `dask scheduler` prints it"
         raise ConnectionError(f"{problem}: {error}") from error

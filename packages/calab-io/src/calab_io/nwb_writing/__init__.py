@@ -1,0 +1,1 @@
+"""What the writer of NWB files is made of."""
