@@ -115,6 +115,16 @@ def test_attributes_that_are_no_text(caiman, value):
     assert (recording.n_cells, recording.provenance["software"]) == (3, None)
 
 
+def test_a_text_that_became_a_sequence(caiman):
+    sequence = h5py.vlen_dtype(np.int32)
+    with h5py.File(caiman, "r+") as file:
+        file[FIT].attrs.create("description", np.array([], np.int32), shape=(), dtype=sequence)
+        del file["identifier"]
+        file.create_dataset("identifier", (3,), sequence)
+    recording = read(caiman)
+    assert (recording.n_cells, recording.provenance["identifier"]) == (3, None)
+
+
 def test_types_as_older_writers_wrote_them(caiman):
     with h5py.File(caiman, "r+") as file:
         file[FIT].attrs["neurodata_type"] = np.array([b"RoiResponseSeries"])
