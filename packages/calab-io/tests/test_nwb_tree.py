@@ -116,10 +116,11 @@ def test_attributes_that_are_no_text(caiman, value):
 
 
 def test_a_text_that_became_a_sequence(caiman):
-    sequence = h5py.vlen_dtype(np.int32)
+    sequence = h5py.h5t.py_create(h5py.vlen_dtype(np.int32), logical=True)
     with h5py.File(caiman, "r+") as file:
-        file[FIT].attrs.create("description", np.array([], np.int32), shape=(), dtype=sequence)
-        del file["identifier"]
+        del file[FIT].attrs["description"], file["identifier"]
+        one = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(file[FIT].id, b"description", sequence, one)
         file.create_dataset("identifier", (3,), sequence)
     recording = read(caiman)
     assert (recording.n_cells, recording.provenance["identifier"]) == (3, None)

@@ -73,8 +73,9 @@ def run_cadecon(
     ----------
     traces : array_like, shape (n_cells, n_frames) or (n_frames,)
         Fluorescence in any unit, raw or dF/F, not denoised. NaN marks frames that were not
-        recorded. Arrays of h5py, zarr and `calab_io.read` are read some cells at a time; those of
-        dask and xarray (with a dimension named ``frame`` or ``time``) are brought into memory.
+        recorded. Arrays of h5py, zarr and `calab_io.read` are read some cells at a time, three
+        times; those of dask are computed as often. Arrays of xarray have a dimension named
+        ``frame`` or ``time``.
     fs : float
         Sampling rate in hertz.
     upsample_target, hp_filter_enabled, lp_filter_enabled, max_iterations, convergence_tol

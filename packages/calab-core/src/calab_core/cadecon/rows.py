@@ -11,7 +11,7 @@ from calab_solver._traces import as_batch
 from numpy.typing import NDArray
 
 from ..blockwise import loaded
-from ..labelled import as_plain, is_dask
+from ..labelled import as_plain
 from ..slabs import Sink, is_source, numbered, slab_size, slabs
 from .working import block_cells, blocks
 
@@ -38,7 +38,7 @@ class Rows:
     def __init__(self, traces: Any, *, gaps: bool) -> None:
         plain = as_plain(traces)
         self._gaps = gaps
-        self._source = plain if is_source(plain) and not is_dask(plain) else None
+        self._source = plain if is_source(plain) else None
         if self._source is None:
             self._batch = self._checked(loaded(traces))
             self.shape: tuple[int, int] = self._batch.shape
