@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -113,8 +114,8 @@ def map_cells(traces: Any, compute: Compute, dtype: np.dtype[Any], name: str) ->
     xarray.DataArray
         Of the same dimensions and coordinates.
     """
-    import xarray
-
+    # It is there, for it made the traces; type checkers need not have it.
+    xarray: Any = import_module("xarray")
     frames = frame_dim(traces)
     turned = traces.transpose(..., frames)
     if is_dask(turned.data):
