@@ -110,3 +110,20 @@ def test_truncated_file(path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(CalabFormatError, match=r"results.hdf5: cannot be read"):
         read(path)
+
+
+def test_what_is_in_another_file_is_not_read(path, tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["YrA"] = np.ones((6, 200))
+    change(path, YrA=h5py.ExternalLink(str(tmp_path / "other.h5"), "/YrA"), R=NONE)
+    with pytest.raises(MissingKeyError, match=r"estimates/YrA: not found"):
+        read(path, trace="raw")
+
+
+def test_a_version_that_is_no_text(path):
+    with h5py.File(path, "r+") as file:
+        del file["params/data"].attrs["caiman_version"]
+        numbers = np.empty((), h5py.vlen_dtype(np.int32))
+        numbers[()] = np.arange(3, dtype=np.int32)
+        file["params/data"].attrs.create("caiman_version", numbers, dtype=numbers.dtype)
+    assert read(path).provenance["version"] is None

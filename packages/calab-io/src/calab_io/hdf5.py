@@ -81,10 +81,13 @@ def open_hdf5(path: Path, extra: str) -> Iterator[Any]:
 
 
 def find(file: Any, key: str) -> Any:
-    """Return what is at a key, or None; a link that leads nowhere is nothing."""
+    """Return what is at a key, or None; a link that leads nowhere, or elsewhere, is nothing."""
     item = file
     for name in key.split("/"):
         if not hasattr(item, "keys") or name not in item:
+            return None
+        if hasattr(item.get(name, getlink=True), "filename"):
+            # Into another file, which nobody asked to be read.
             return None
         item = item.get(name)
     return item
@@ -96,7 +99,7 @@ def is_missing(item: Any) -> bool:
         return True
     if not hasattr(item, "dtype"):
         return False
-    if item.shape == () and item.dtype.kind in "OSU":
+    if item.shape == () and _is_text(item.dtype):
         return item[()] in PLACEHOLDERS
     return item.shape is None
 
@@ -162,12 +165,14 @@ def scalar(file: Any, key: str) -> float | None:
 
 def text(group: Any, name: str) -> str | None:
     """Read a string that is an attribute, or a data set as older versions wrote it."""
-    value = group.attrs.get(name)
-    if value is None:
-        item = group.get(name)
-        if item is None or not hasattr(item, "dtype") or item.shape != ():
-            return None
-        value = item[()]
+    value = None
+    if name in group.attrs:
+        # Of another type, as a damaged one is, reading it may end the interpreter.
+        value = group.attrs[name] if _is_text(group.attrs.get_id(name).dtype) else None
+    else:
+        item = find(group, name)
+        if item is not None and getattr(item, "shape", None) == () and _is_text(item.dtype):
+            value = item[()]
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return value if isinstance(value, str) and value not in PLACEHOLDERS else None
@@ -183,6 +188,12 @@ def rows_of(item: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
     if rows.size == last - first and np.all(np.diff(rows) == 1):
         return np.asarray(stretch)
     return np.asarray(stretch[rows - first])
+
+
+def _is_text(dtype: np.dtype[Any]) -> bool:
+    """Tell text from sequences, which h5py also reads as objects."""
+    variable = (dtype.metadata or {}).get("vlen")
+    return dtype.kind in "SU" or (dtype.kind == "O" and variable in (str, bytes))
 
 
 def _names_near(file: Any, key: str) -> list[str]:
