@@ -65,7 +65,7 @@ def table(out, name):
 
 
 def copied(finished, tmp_path):
-    return Path(shutil.copytree(finished[0], tmp_path / "out"))
+    return Path(shutil.copytree(finished[0]))
 
 
 def test_each_session_gets_what_it_would_get_alone(finished, recordings):
@@ -123,32 +123,105 @@ def test_nothing_is_computed_twice(finished, recordings, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["settings", "input"])
-def test_other_settings_or_input_do_not_replace_results_unasked(finished, sessions, tmp_path, what):
-    out = copied(finished, tmp_path)
+def test_other_settings_or_input_do_not_replace_results_unasked(sessions, tmp_path, what):
+    out, source = tmp_path / "out", sessions / "mouse0" / "traces.npy"
+    run_batch(source, out)
+    before = (out / "mouse0-traces" / "session.json").read_bytes()
     settings = {"deconvolve": {"seed": 7}} if what == "settings" else None
     if what == "input":
-        traces = np.load(sessions / "mouse0" / "traces.npy")
-        np.save(sessions / "mouse0" / "traces.npy", traces + 1)
-    before = (out / "mouse0" / "session.json").read_bytes()
-    source = sessions / "mouse0" / "traces.npy"
-    (sessions / "list.json").write_text(json.dumps([{"path": str(source), "name": "mouse0"}]))
-    (failed,) = run_batch(sessions / "list.json", out, settings=settings)
+        np.save(source, np.load(source) + 1)
+    (failed,) = run_batch(source, out, settings=settings)
     assert failed.status == "failed"
     assert f"holds results of other {what}; --force replaces them" in failed.reason
-    assert (out / "mouse0" / "session.json").read_bytes() == before
-    (done,) = run_batch(sessions / "list.json", out, settings=settings, force=True)
+    assert (out / "mouse0-traces" / "session.json").read_bytes() == before
+    (done,) = run_batch(source, out, settings=settings, force=True)
     assert done.status == "done"
-    assert (out / "mouse0" / "session.json").read_bytes() != before
-    assert not list(out.glob(".draft-*"))
+    assert (out / "mouse0-traces" / "session.json").read_bytes() != before
+    assert nothing_half_done(out)
+
+
+def nothing_half_done(out):
+    return {entry.name for entry in out.iterdir() if entry.name.startswith(".")} <= {ledger.LOCK}
+
+
+def test_another_session_of_the_same_name_is_not_replaced(finished, sessions, tmp_path):
+    out = copied(finished, tmp_path)
+    before = (out / "mouse0" / "session.json").read_bytes()
+    np.save(sessions / "mouse0" / "traces.npy", np.load(sessions / "mouse1" / "traces.npy"))
+    (sessions / "one.json").write_text('[{"path": "mouse0/traces.npy", "name": "mouse0"}]')
+    (failed,) = run_batch(sessions / "one.json", out, force=True)
+    assert failed.status == "failed"
+    assert "holds results of" in failed.reason
+    assert failed.reason.endswith("name both in a manifest")
+    assert (out / "mouse0" / "session.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_is_not_a_result_is_never_replaced(sessions, force):
+    before = {path: path.read_bytes() for path in sessions.rglob("*") if path.is_file()}
+    outcomes = run_batch(sessions / "*" / "traces.npy", sessions, force=force)
+    assert [one.status for one in outcomes] == ["failed"] * 3
+    assert "mouse0: is no result of a batch; choose another --out" in outcomes[0].reason
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_results_are_no_sessions(sessions, tmp_path):
+    out = sessions / "results"
+    first = run_batch(sessions / "**" / "*.npy", out)
+    again = run_batch(sessions / "**" / "*.npy", out)
+    assert [one.name for one in again] == [one.name for one in first]
+    assert {one.status for one in again} == {"skipped"}
+    with pytest.raises(FileNotFoundError, match="no session is there"):
+        run_batch(out / "*" / "*.npy", tmp_path / "elsewhere")
+
+
+def test_what_was_finished_before_stays_in_the_tables(finished, recordings, tmp_path):
+    out = copied(finished, tmp_path)
+    run_batch(recordings / "mouse[01]" / "traces.npy", out)
+    rows = {row["name"]: row["status"] for row in table(out, "sessions.csv")}
+    assert rows == {"mouse0": "skipped", "mouse1": "skipped", "mouse2": "earlier"}
+    assert "3</dd><dt>sessions" in (out / "summary.html").read_text("utf-8")
+
+
+def test_what_finished_results_lack_is_noted(finished, recordings, tmp_path):
+    out = copied(finished, tmp_path)
+    record = json.loads((out / "mouse0" / "session.json").read_text())
+    record["versions"]["calab-solver"] = "0.0.1"
+    (out / "mouse0" / "session.json").write_text(json.dumps(record))
+    settings = {"output": {"report": True}}
+    (outcome,) = run_batch(recordings / "mouse[0]" / "traces.npy", out, settings=settings)
+    assert outcome.status == "skipped"
+    assert outcome.notes[0].startswith("was made by calab-solver 0.0.1, here is ")
+    assert "without a report" in outcome.notes[1]
+
+
+def test_tables_that_cannot_be_written_do_not_end_the_night(recordings, tmp_path, monkeypatch):
+    from calab.batch import run
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run, "write_tables", full)
+    with pytest.warns(UserWarning, match=r"out are not up to date: .*No space left"):
+        outcomes = run_batch(recordings / "mouse[01]" / "traces.npy", tmp_path / "out")
+    assert [one.status for one in outcomes] == ["done", "done"]
+
+
+def test_a_script_needs_no_guard(recordings, tmp_path):
+    script = tmp_path / "night.py"
+    source, out = recordings / "mouse0" / "traces.npy", tmp_path / "out"
+    script.write_text(
+        f"import calab\nprint([o.status for o in calab.run_batch({str(source)!r}, {str(out)!r})])\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['done']"
 
 
 def test_results_do_not_depend_on_jobs(finished, recordings, tmp_path):
     run_batch(recordings / "*" / "traces.npy", tmp_path / "out", jobs=3)
     for seed in range(3):
         for name in ("activity.npy", "rate.npy"):
-            one, other = (
-                folder / f"mouse{seed}" / name for folder in (finished[0], tmp_path / "out")
-            )
+            one, other = (folder / f"mouse{seed}" / name for folder in (finished[0]))
             assert one.read_bytes() == other.read_bytes()
 
 
@@ -172,15 +245,15 @@ def test_killed_and_resumed(finished, recordings, tmp_path):
     process.communicate()
     stamp = (out / "mouse0" / "activity.npy").stat().st_mtime_ns
     # What a run leaves that was killed between two renames of a replacement.
-    os.replace(out / "mouse0", out / ".draft-mouse0-old-12345678")
-    (out / ".draft-mouse1-12345678").mkdir()
+    os.replace(out / "mouse0", out / f"{ledger.ASIDE}mouse0-12345678")
+    (out / f"{ledger.DRAFT}mouse1-12345678").mkdir()
     outcomes = run_batch(recordings / "*" / "traces.npy", out)
     assert outcomes[0].status == "skipped"
     assert {one.status for one in outcomes} <= {"skipped", "done"}
     assert (out / "mouse0" / "activity.npy").stat().st_mtime_ns == stamp
-    assert not [entry for entry in out.iterdir() if entry.name.startswith(".")]
+    assert nothing_half_done(out)
     for seed in range(3):
-        one, other = (folder / f"mouse{seed}" / "activity.npy" for folder in (finished[0], out))
+        one, other = (folder / f"mouse{seed}" / "activity.npy" for folder in (finished[0]))
         assert one.read_bytes() == other.read_bytes()
 
 
@@ -194,7 +267,7 @@ def test_interrupted(recordings, tmp_path):
     assert b"the same command goes on there" in said
     assert b"Traceback" not in said
     assert "mouse0" in (out / "summary.html").read_text("utf-8")
-    assert not [entry for entry in out.iterdir() if entry.name.startswith(".")]
+    assert nothing_half_done(out)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -220,44 +293,61 @@ def test_a_session_that_kills_its_process_fails_alone(recordings, tmp_path, jobs
 def test_two_runs_do_not_share_a_folder(tmp_path, recordings):
     out = tmp_path / "out"
     out.mkdir()
+    with (
+        ledger.exclusive(out),
+        pytest.raises(RuntimeError, match="out: another run works on it; wait for it"),
+    ):
+        run_batch(recordings / "*" / "traces.npy", out)
+    # Let go of, and not by what a killed run leaves.
     with ledger.exclusive(out):
-        lock = json.loads((out / ledger.LOCK).read_text())
-        (out / ledger.LOCK).write_text(json.dumps({**lock, "pid": os.getppid()}))
-        with pytest.raises(
-            RuntimeError, match=rf"another run works on it \(process {os.getppid()}"
-        ):
-            run_batch(recordings / "*" / "traces.npy", out)
-        (out / ledger.LOCK).write_text("{")
-        with pytest.raises(RuntimeError, match="its lock cannot be read"):
-            run_batch(recordings / "*" / "traces.npy", out)
+        assert (out / ledger.LOCK).exists()
+
+
+def find(sources, **read):
+    return find_sessions([str(source) for source in sources], ReadSettings(**read))
+
+
+def names(sources):
+    return [session.name for session in find(sources)]
 
 
 def test_sessions_of_patterns(recordings, tmp_path):
-    (tmp_path / "other.npy").touch()
-    found = find_sessions([str(recordings / "mouse*" / "traces.npy")], ReadSettings())
-    assert [one.name for one in found] == ["mouse0", "mouse1", "mouse2"]
-    found = find_sessions([str(recordings / "mouse1"), str(tmp_path / "other.npy")], ReadSettings())
-    assert found[0].name != found[1].name
-    assert {one.path for one in found} == {recordings / "mouse1", tmp_path / "other.npy"}
-    (one,) = find_sessions([str(tmp_path / "other.npy")], ReadSettings())
-    assert one.name == "other"
-    (tmp_path / "other.csv").write_text("1,2,3\n")
-    found = find_sessions([str(tmp_path / "other.*")], ReadSettings())
-    assert [one.name for one in found] == ["other.csv", "other.npy"]
+    assert names([recordings / "*" / "traces.npy"]) == ["mouse0", "mouse1", "mouse2"]
+    # The same session has the same name beside others and alone.
+    assert names([recordings / "*[1]" / "traces.npy"]) == ["mouse1"]
+    assert names([recordings / "mouse1" / "*.npy"]) == ["traces"]
+    assert names([recordings / "**" / "tr*.npy"])[0] == "mouse0-traces"
+    direct = find([recordings / "mouse1", recordings / "mouse0" / "traces.npy"])
+    assert [one.name for one in direct] == ["mouse0-traces", f"{recordings.name}-mouse1"]
+    assert direct[1].path == recordings / "mouse1"
     with pytest.raises(FileNotFoundError, match="no file or folder is there, or matches"):
-        find_sessions([str(tmp_path / "*.h5")], ReadSettings())
+        find([tmp_path / "*.h5"])
+    with pytest.raises(FileNotFoundError, match="no source: no session is there"):
+        find([])
+
+
+@pytest.mark.parametrize("files", [("a-b/c.npy", "a/b-c.npy"), ("x/C.npy", "X/c.npy")])
+def test_names_that_cannot_be_told_apart_are_refused(tmp_path, files):
+    for file in files:
+        (tmp_path / "in" / file).parent.mkdir(parents=True)
+        (tmp_path / "in" / file).touch()
+    with pytest.raises(
+        ValueError, match=r"a name of its own per session, got .* name them in a man"
+    ):
+        find([tmp_path / "in" / "*" / "*.npy"])
 
 
 def test_sessions_of_a_manifest(tmp_path):
     manifest = tmp_path / "list.csv"
     manifest.write_text("path,name,fs,transpose,cells\na/x.npy,one,15,,\n../b/x.npy,,,True,all\n")
-    first, second = find_sessions([str(manifest)], ReadSettings(fs=30.0))
+    first, second = find([manifest], fs=30.0)
     assert first == Session("one", tmp_path / "a" / "x.npy", ReadSettings(fs=15.0))
     assert second.path == tmp_path.parent / "b" / "x.npy"
+    assert second.name == "b-x"
     assert second.read == ReadSettings(fs=30.0, transpose=True, cells="all")
     # A table of traces is no manifest.
     (tmp_path / "traces.csv").write_text("1,2,3\n")
-    assert find_sessions([str(tmp_path / "traces.csv")], ReadSettings())[0].name == "traces"
+    assert names([tmp_path / "traces.csv"]) == [f"{tmp_path.name}-traces"]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +359,12 @@ def test_sessions_of_a_manifest(tmp_path):
         ("a.json", '[{"name": "x"}]', "session 1: expected a path, got None"),
         ("a.json", '[{"path": "x", "frames": 3}]', "session 1: frames: expected"),
         ("a.json", '[{"path": "x", "name": "a/b"}]', "name that a folder can have, got 'a/b'"),
-        ("a.json", '[{"path": "x", "name": "a"}, {"path": "y", "name": "a"}]', "got a twice"),
+        ("a.json", '[{"path": "x", "name": "a."}]', "name that a folder can have, got 'a.'"),
+        (
+            "a.json",
+            '[{"path": "x", "name": "a"}, {"path": "y", "name": "a"}]',
+            "for .* and .*y; name them",
+        ),
         ("a.csv", "path,fs\nx,fast\n", "session 1: fs: expected a valid number, got 'fast'"),
         ("a.csv", "path,fs\nx,3,4\n", "more fields than columns"),
     ],
@@ -277,12 +372,12 @@ def test_sessions_of_a_manifest(tmp_path):
 def test_what_is_wrong_with_a_manifest(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=message):
-        find_sessions([str(tmp_path / name)], ReadSettings())
+        find([tmp_path / name])
 
 
 def test_a_manifest_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"list\.csv: no such file"):
-        find_sessions([str(tmp_path / "list.csv")], ReadSettings())
+        find([tmp_path / "list.csv"])
 
 
 def test_settings(tmp_path):
@@ -326,9 +421,15 @@ def test_reports_and_units_are_settings(recordings, tmp_path):
     source = recordings / "mouse0" / "traces.npy"
     (outcome,) = run_batch(source, tmp_path / "out", settings=settings)
     assert outcome.status == "done"
-    assert (tmp_path / "out" / "traces" / "report.html").read_text("utf-8").startswith("<!DOCTYPE")
+    assert (
+        (tmp_path / "out" / "mouse0-traces" / "report.html")
+        .read_text("utf-8")
+        .startswith("<!DOCTYPE")
+    )
     assert outcome.summary["noise_dff_median"] > 0
-    assert 'href="traces/report.html"' in (tmp_path / "out" / "summary.html").read_text("utf-8")
+    assert 'href="mouse0-traces/report.html"' in (tmp_path / "out" / "summary.html").read_text(
+        "utf-8"
+    )
 
 
 def test_an_outcome_tells_a_mistake_of_ours_from_bad_input(recordings, tmp_path, monkeypatch):

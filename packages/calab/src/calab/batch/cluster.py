@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from calab_io.errors import needs
 
@@ -14,7 +14,7 @@ __all__ = ["clustered"]
 TIMEOUT_S = 10
 
 
-def clustered(tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
+def clustered(tasks: Sequence[Task], address: str) -> Generator[Outcome, None, None]:
     """Do sessions on a cluster.
 
     Parameters

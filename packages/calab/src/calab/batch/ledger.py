@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import shutil
-import socket
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from calab_io.documents import read_json_object
 
-__all__ = ["RECORD", "clean", "exclusive", "finished", "folder_in_place"]
+__all__ = ["RECORD", "clean", "exclusive", "finished", "folder_in_place", "is_replaceable"]
 
 #: What a finished folder holds; it says from what, and with which settings, the rest was made.
 RECORD = "session.json"
-DRAFT = ".draft-"
+#: How folders begin that are being written, and that step aside for their replacement.
+DRAFT, ASIDE = ".calab-draft-", ".calab-aside-"
+#: Held while a run works on a folder; the system lets go of it when the run ends, however it does.
 LOCK = ".calab-batch.lock"
+#: Letters that tell drafts of one name apart, with the hyphen before them.
+TOKEN = 9
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
@@ -41,6 +45,23 @@ def finished(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def is_replaceable(folder: Path) -> bool:
+    """Tell whether a folder is ours, empty or not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Where results are to go.
+
+    Returns
+    -------
+    bool
+    """
+    if not folder.exists():
+        return True
+    return folder.is_dir() and (finished(folder) is not None or not any(folder.iterdir()))
+
+
 @contextmanager
 def folder_in_place(target: Path) -> Iterator[Path]:
     """Yield an empty folder that takes its final name when everything is in it.
@@ -48,19 +69,27 @@ def folder_in_place(target: Path) -> Iterator[Path]:
     Parameters
     ----------
     target : Path
-        The final name; a folder that is there is replaced at the end, and not before.
+        The final name; a folder of ours that is there is replaced at the end, and not before.
 
     Yields
     ------
     Path
         Where to write.
+
+    Raises
+    ------
+    FileExistsError
+        If something is there that is not ours.
     """
-    draft = target.with_name(f"{DRAFT}{target.name}-{uuid.uuid4().hex[:8]}")
+    token = uuid.uuid4().hex[: TOKEN - 1]
+    draft = target.with_name(f"{DRAFT}{target.name}-{token}")
     draft.mkdir(parents=True)
     try:
         yield draft
+        if not is_replaceable(target):
+            raise FileExistsError(f"{target}: is no result of a batch; choose another --out")
         # A folder can only take the place of none, so the old one steps aside first.
-        aside = target.with_name(f"{DRAFT}{target.name}-old-{uuid.uuid4().hex[:8]}")
+        aside = target.with_name(f"{ASIDE}{target.name}-{token}")
         if target.exists():
             os.replace(target, aside)
         os.replace(draft, target)
@@ -77,20 +106,20 @@ def clean(out: Path) -> None:
     out : Path
         The folder of the batch, which no other run works on.
     """
-    for entry in out.glob(f"{DRAFT}*"):
-        name, _, kind = entry.name.removeprefix(DRAFT).rpartition("-")
-        target = out / name.removesuffix("-old")
-        if name.endswith("-old") and not target.exists():
+    for entry in out.glob(f"{ASIDE}*"):
+        target = out / entry.name.removeprefix(ASIDE)[:-TOKEN]
+        if target.exists():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
             # Killed between both renames: the old result comes back.
             os.replace(entry, target)
-        else:
-            shutil.rmtree(entry, ignore_errors=True)
-        del kind
+    for entry in out.glob(f"{DRAFT}*"):
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 @contextmanager
 def exclusive(out: Path) -> Iterator[None]:
-    """Keep a second run away from a folder; the lock of one that was killed is taken over.
+    """Keep a second run away from a folder.
 
     Parameters
     ----------
@@ -102,45 +131,27 @@ def exclusive(out: Path) -> Iterator[None]:
     RuntimeError
         If another run works on it.
     """
-    lock = out / LOCK
-    while True:
+    # The file stays: whoever deleted it could delete the one that another run has just locked.
+    with (out / LOCK).open("a", encoding="utf-8") as file:
         try:
-            with lock.open("x", encoding="utf-8") as file:
-                json.dump({"pid": os.getpid(), "host": socket.gethostname()}, file)
-            break
-        except FileExistsError:
-            owner = _owner(lock)
-            if owner is not None:
-                raise RuntimeError(
-                    f"{out}: another run works on it ({owner}); wait for it, or choose another "
-                    f"folder, or delete {lock.name} if that run is no more"
-                ) from None
-            lock.unlink(missing_ok=True)
-    try:
+            _lock(file)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                # A file system without locks, as some clusters have: nothing to be done about it.
+                yield
+                return
+            problem = "another run works on it; wait for it, or choose another folder"
+            raise RuntimeError(f"{out}: {problem}") from error
         yield
-    finally:
-        lock.unlink(missing_ok=True)
 
 
-def _owner(lock: Path) -> str | None:
-    """Name the run that holds a lock, None if it was killed."""
-    try:
-        held = json.loads(lock.read_text(encoding="utf-8"))
-        pid, host = int(held["pid"]), str(held["host"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "its lock cannot be read"
-    if host == socket.gethostname() and not _runs(pid):
-        return None
-    return f"process {pid} on {host}"
+def _lock(file: IO[str]) -> None:
+    """Lock an open file until it is closed; who opens it anew is another, in this process too."""
+    if sys.platform == "win32":
+        import msvcrt
 
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
 
-def _runs(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from calab_io.documents import as_path
 from calab_solver._parameters import as_count
 
 from .cluster import clustered
-from .ledger import clean, exclusive
+from .ledger import RECORD, clean, exclusive, finished
 from .session import Outcome, Task
 from .sessions import Session, find_sessions
 from .settings import BatchSettings, checked, load_settings
@@ -81,28 +83,56 @@ def run_batch(
     chosen = _settings(settings)
     count = as_count("jobs", jobs, 1)
     listed = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    folder = Path(os.path.abspath(as_path(out)))
     sessions = find_sessions([os.fspath(source) for source in listed], chosen.read)
-    folder = as_path(out)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"out: expected a folder, got the file {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     threads = _threads(n_threads, count, on_cluster=scheduler is not None)
-    tasks = [
-        Task(session, chosen, folder.absolute() / session.name, threads, force)
-        for session in sessions
-    ]
+    tasks = [Task(session, chosen, folder / session.name, threads, force) for session in sessions]
     with exclusive(folder):
         clean(folder)
         ends = local(tasks, count) if scheduler is None else clustered(tasks, scheduler)
         found: dict[str, Outcome] = {}
         try:
-            for outcome in ends:
-                found[outcome.name] = outcome
-                write_tables(folder, _ordered(sessions, found))
-                if progress is not None:
-                    progress(outcome, len(found), len(tasks))
+            # Closed, so that no process writes any more when half done folders are removed.
+            with closing(ends):
+                for outcome in ends:
+                    found[outcome.name] = outcome
+                    _tell(folder, sessions, found)
+                    if progress is not None:
+                        progress(outcome, len(found), len(tasks))
         finally:
-            write_summary(folder, _ordered(sessions, found), len(tasks))
+            if found:
+                _tell(folder, sessions, found, page=True)
             clean(folder)
     return _ordered(sessions, found)
+
+
+def _tell(
+    folder: Path, sessions: Sequence[Session], found: Mapping[str, Outcome], *, page: bool = False
+) -> None:
+    """Write tables, and the page; that one of them is open elsewhere must not end the night."""
+    outcomes = [*_ordered(sessions, found), *_earlier(folder, found)]
+    begun = {outcome.name for outcome in outcomes}
+    try:
+        write_tables(folder, outcomes)
+        if page:
+            waiting = sum(session.name not in begun for session in sessions)
+            write_summary(folder, outcomes, waiting)
+    except OSError as error:
+        warnings.warn(f"the tables of {folder} are not up to date: {error}", stacklevel=3)
+
+
+def _earlier(folder: Path, found: Mapping[str, Outcome]) -> list[Outcome]:
+    """Return what earlier runs have finished in the same folder."""
+    outcomes = []
+    for record in sorted(folder.glob(f"*/{RECORD}")):
+        before = finished(record.parent)
+        if before is not None and record.parent.name not in found:
+            source, summary = str(before.get("session", "")), before.get("summary", {})
+            outcomes.append(Outcome(record.parent.name, source, "earlier", summary=summary))
+    return outcomes
 
 
 def _ordered(sessions: Sequence[Session], found: Mapping[str, Outcome]) -> list[Outcome]:

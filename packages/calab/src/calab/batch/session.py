@@ -6,14 +6,14 @@ import hashlib
 import json
 import time
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calab._results import RESULT_FILES, finite, save_results, summarize
 from calab._versions import versions
 
-from .ledger import RECORD, finished, folder_in_place
+from .ledger import RECORD, finished, folder_in_place, is_replaceable
 from .sessions import Session
 from .settings import BatchSettings, fingerprint
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Task", "run_session"]
 
 SCHEMA_VERSION = 1
+REPORT = "report.html"
 #: Samples that are hashed at a time.
 HASHED_SAMPLES = 1 << 22
 
@@ -100,37 +101,39 @@ def run_session(task: Task) -> Outcome:
         Also of a session that fails, whatever the reason: the others go on.
     """
     begin = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    notes: list[str] = []
+    # Notes are gathered by hand, for warnings belong to the process and its other threads.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         try:
-            status, summary, reason = _done(task)
-        except Exception as error:  # whatever it is, it ends in the table of failures
+            status, summary = _done(task, notes)
+            reason = ""
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever it is, it ends in the table of failures
             status, summary, reason = "failed", {}, _in_words(error)
-    notes = [str(warning.message) for warning in caught]
     seconds = time.perf_counter() - begin
     source = str(task.session.path)
     return Outcome(task.session.name, source, status, reason, seconds, summary, notes)
 
 
-def _done(task: Task) -> tuple[str, dict[str, Any], str]:
+def _done(task: Task, notes: list[str]) -> tuple[str, dict[str, Any]]:
     import calab_io
 
     begin = time.perf_counter()
+    if not is_replaceable(task.folder):
+        raise FileExistsError(f"{task.folder}: is no result of a batch; choose another --out")
     options = task.session.read.model_dump()
     recording = calab_io.read(task.session.path, **options)
+    notes += recording.notes
     made_from = {
         "input_hash": input_hash(recording),
-        "settings_hash": fingerprint(task.effective()),
+        "settings_hash": fingerprint(task.settings.deconvolve),
     }
     before = finished(task.folder)
-    if before is not None and not task.force:
-        if all(before.get(name) == value for name, value in made_from.items()):
-            return "skipped", before.get("summary", {}), ""
-        changed = "settings" if before.get("input_hash") == made_from["input_hash"] else "input"
-        raise FileExistsError(
-            f"{task.folder}: holds results of other {changed}; --force replaces them, or choose "
-            "another --out"
-        )
+    if before is not None and _is_done(task, before, made_from):
+        notes += _what_differs(task, before)
+        return "skipped", before.get("summary", {})
     result, judged = _deconvolved(task, recording)
     summary = finite(summarize(result, judged) | {"seconds": time.perf_counter() - begin})
     with folder_in_place(task.folder) as draft:
@@ -138,6 +141,7 @@ def _done(task: Task) -> tuple[str, dict[str, Any], str]:
         record = {
             "schema_version": SCHEMA_VERSION,
             "name": task.session.name,
+            "session": str(task.session.path),
             **_origin(recording),
             **made_from,
             "settings": task.effective().model_dump(mode="json"),
@@ -147,7 +151,38 @@ def _done(task: Task) -> tuple[str, dict[str, Any], str]:
         # Last, so that what holds it is complete even where folders are not renamed at once.
         text = json.dumps(finite(record), indent=1, allow_nan=False)
         (draft / RECORD).write_text(text + "\n", encoding="utf-8")
-    return "done", summary, ""
+    doubt = result.metadata["kernel_doubt"]
+    notes += [f"the kernel may be wrong: {doubt}"] if doubt else []
+    return "done", summary
+
+
+def _is_done(task: Task, before: dict[str, Any], made_from: dict[str, str]) -> bool:
+    """Tell whether results that are there are those that are wanted."""
+    source = str(task.session.path)
+    if before.get("session") != source and before.get("input_hash") != made_from["input_hash"]:
+        raise FileExistsError(
+            f"{task.folder}: holds results of {before.get('session')}; name both in a manifest"
+        )
+    if task.force:
+        return False
+    if all(before.get(name) == value for name, value in made_from.items()):
+        return True
+    changed = "settings" if before.get("input_hash") == made_from["input_hash"] else "input"
+    raise FileExistsError(
+        f"{task.folder}: holds results of other {changed}; --force replaces them, or choose "
+        "another --out"
+    )
+
+
+def _what_differs(task: Task, before: dict[str, Any]) -> list[str]:
+    """Say what finished results lack of what is wanted now."""
+    notes, made, here = [], before.get("versions", {}), versions()
+    for part in ("calab-core", "calab-solver"):
+        if made.get(part) != here.get(part):
+            notes.append(f"was made by {part} {made.get(part)}, here is {here.get(part)}")
+    if task.settings.output.report and not (task.folder / REPORT).exists():
+        notes.append("was finished without a report; --force makes it, and all else, anew")
+    return notes
 
 
 def _deconvolved(task: Task, recording: Recording) -> tuple[CaDeconResult, Quality]:
@@ -175,7 +210,7 @@ def _write(
         write_report(
             result,
             recording.traces,
-            folder / "report.html",
+            folder / REPORT,
             quality=judged,
             title=f"CaLab: {name}",
         )
@@ -223,7 +258,7 @@ def input_hash(recording: Recording) -> str:
     return digest.hexdigest()
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: BaseException) -> str:
     """Say in one line what went wrong; of a mistake of ours also where."""
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, ValueError | OSError | ImportError | MemoryError):
@@ -233,8 +268,3 @@ def _in_words(error: Exception) -> str:
         trace = trace.tb_next
     where = "" if trace is None else f" ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
     return f"{type(error).__name__}: {text}{where}"
-
-
-def as_row(outcome: Outcome) -> dict[str, Any]:
-    """Return an outcome as plain values."""
-    return asdict(outcome)

@@ -15,6 +15,7 @@ from typing import Any
 from calab_core.cadecon.settings import in_words
 from pydantic import ValidationError
 
+from .ledger import RECORD
 from .settings import ReadSettings
 
 __all__ = ["Session", "find_sessions"]
@@ -68,13 +69,35 @@ def find_sessions(sources: Sequence[str], read: ReadSettings) -> list[Session]:
     FileNotFoundError
         If a manifest is not there or a pattern matches nothing.
     ValueError
-        If a manifest is not one, names a session twice, or says what reading does not know.
+        If a manifest is not one or says what reading does not know, or two sessions would have
+        one name. A session's name follows from its path and the pattern or manifest alone.
     """
     if len(sources) == 1 and _is_manifest(Path(sources[0])):
-        return _listed(Path(sources[0]), read)
-    paths = [path for source in sources for path in _matches(source)]
-    unique = sorted(set(paths))
-    return [Session(name, path, read) for name, path in zip(_names(unique), unique, strict=True)]
+        return _unique(_listed(Path(sources[0]), read), sources[0])
+    found = {path: name for source in sources for path, name in _matches(source)}
+    kept = [path for path in sorted(found) if not _is_result(path)]
+    if not kept:
+        raise FileNotFoundError(f"{', '.join(sources) or 'no source'}: no session is there")
+    sessions = [Session(_name(found[path], path), path, read) for path in kept]
+    return _unique(sessions, "these sources")
+
+
+def _is_result(path: Path) -> bool:
+    """Tell what a batch has written, which is no session of the next one."""
+    return any((above / RECORD).exists() for above in (path, *path.parents))
+
+
+def _unique(sessions: list[Session], source: str) -> list[Session]:
+    """Refuse two sessions of one name, also where letters differ by their case only."""
+    count = Counter(session.name.casefold() for session in sessions)
+    twice = [session for session in sessions if count[session.name.casefold()] > 1]
+    if twice:
+        first, second = twice[0].path, twice[1].path
+        raise ValueError(
+            f"{source}: expected a name of its own per session, got {twice[0].name} for {first} "
+            f"and {second}; name them in a manifest"
+        )
+    return sessions
 
 
 def _is_manifest(path: Path) -> bool:
@@ -87,24 +110,29 @@ def _is_manifest(path: Path) -> bool:
         return "path" in next(csv.reader(file), [])
 
 
-def _matches(source: str) -> list[Path]:
-    found = [source] if Path(source).exists() else glob.glob(source, recursive=True)
+def _matches(source: str) -> list[tuple[Path, str]]:
+    """Find what a path or pattern means, and name each match by itself, not by the others."""
+    if Path(source).exists():
+        path = _absolute(source)
+        return [(path, "-".join((*path.parent.parts[1:][-1:], path.stem)))]
+    found = glob.glob(source, recursive=True)
     if not found:
         raise FileNotFoundError(f"{source}: no file or folder is there, or matches")
-    return [Path(path).absolute() for path in found]
+    parts = Path(source).parts
+    fixed = next(at for at, part in enumerate(parts) if glob.has_magic(part))
+    # A last part that is the same for all (`suite2p`) tells nothing.
+    tail = not glob.has_magic(parts[-1])
+    return [(_absolute(path), _told(Path(path).parts[fixed:], tail)) for path in found]
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Name each path by what tells it from the others."""
-    if len(paths) < 2:
-        return [path.stem for path in paths]
-    above = Path(os.path.commonpath([path.parent for path in paths]))
-    parts = [path.relative_to(above).parts for path in paths]
-    # The last part where it is the same everywhere (`suite2p`) tells nothing.
-    if len({part[-1] for part in parts}) == 1 and all(len(part) > 1 for part in parts):
-        parts = [part[:-1] for part in parts]
-    short = ["-".join((*part[:-1], Path(part[-1]).stem)) for part in parts]
-    return short if len(set(short)) == len(short) else ["-".join(part) for part in parts]
+def _told(parts: Sequence[str], tail: bool) -> str:
+    """Name a match by the parts of its path that the pattern leaves open."""
+    kept = parts[:-1] if tail and len(parts) > 1 else (*parts[:-1], Path(parts[-1]).stem)
+    return "-".join(kept)
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.abspath(path))
 
 
 def _listed(manifest: Path, read: ReadSettings) -> list[Session]:
@@ -112,21 +140,22 @@ def _listed(manifest: Path, read: ReadSettings) -> list[Session]:
     if not rows:
         raise ValueError(f"{manifest}: expected a session per row, got none")
     sessions = []
-    paths = [_path(row, manifest, number) for number, row in enumerate(rows, start=1)]
-    names = _names(paths)
-    for number, (row, path, name) in enumerate(zip(rows, paths, names, strict=True), start=1):
+    for number, row in enumerate(rows, start=1):
+        path = _path(row, manifest, number)
         own = {key: value for key, value in row.items() if key not in ("path", "name")}
         try:
             settings = ReadSettings.model_validate(read.model_dump() | own)
         except ValidationError as error:
             raise ValueError(f"{manifest}, session {number}: {in_words(error)}") from None
-        sessions.append(Session(_name(row.get("name", name), manifest, number), path, settings))
-    twice = [name for name, count in Counter(s.name for s in sessions).items() if count > 1]
-    if twice:
-        raise ValueError(
-            f"{manifest}: expected a name of its own per session, got {twice[0]} twice"
-        )
+        where = f"{manifest}, session {number}"
+        sessions.append(Session(_name(row.get("name", _said(row["path"])), where), path, settings))
     return sessions
+
+
+def _said(path: str) -> str:
+    """Name a session by its path as the manifest has it."""
+    parts = [part for part in Path(path).parts if part not in ("..", os.sep)]
+    return "-".join((*parts[:-1], Path(parts[-1]).stem)) if parts else ""
 
 
 def _path(row: dict[str, Any], manifest: Path, number: int) -> Path:
@@ -134,20 +163,13 @@ def _path(row: dict[str, Any], manifest: Path, number: int) -> Path:
     if not isinstance(path, str) or not path:
         raise ValueError(f"{manifest}, session {number}: expected a path, got {path!r}")
     # From where the manifest is, so that both can be moved together.
-    return Path(os.path.normpath(manifest.absolute().parent / path))
+    return _absolute(manifest.absolute().parent / path)
 
 
-def _name(name: Any, manifest: Path, number: int) -> str:
-    if (
-        not isinstance(name, str)
-        or not name
-        or name.startswith(".")
-        or set(name) & set('/\\:*?"<>|')
-    ):
-        raise ValueError(
-            f"{manifest}, session {number}: expected a name that a folder can have, got {name!r}"
-        )
-    return str(name)
+def _name(name: Any, where: object) -> str:
+    if isinstance(name, str) and name and name.strip(" .") == name and not set(name) & NOT_IN_NAMES:
+        return name
+    raise ValueError(f"{where}: expected a name that a folder can have, got {name!r}")
 
 
 def _rows(manifest: Path) -> list[dict[str, Any]]:

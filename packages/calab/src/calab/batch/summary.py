@@ -30,7 +30,7 @@ _COLUMNS = {
 }
 
 
-def write_summary(out: Path, outcomes: Sequence[Outcome], total: int) -> None:
+def write_summary(out: Path, outcomes: Sequence[Outcome], waiting: int) -> None:
     """Write the page.
 
     Parameters
@@ -38,15 +38,15 @@ def write_summary(out: Path, outcomes: Sequence[Outcome], total: int) -> None:
     out : Path
         Folder of the batch.
     outcomes : sequence of Outcome
-        Of the sessions that ended.
-    total : int
-        How many there are.
+        Of the sessions that ended, now or earlier.
+    waiting : int
+        How many sessions are left.
     """
     good = [outcome for outcome in outcomes if outcome.status != "failed"]
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     doubted = [outcome for outcome in good if outcome.summary.get("kernel_doubt")]
     sections = [
-        section("At a glance", _glance(outcomes, total)),
+        section("At a glance", _glance(outcomes, waiting)),
         section("What failed", _reasons(failed, "No session failed.")),
         section("Kernels that may be wrong", _doubts(doubted)),
         section("Quality over sessions", _figures(good)),
@@ -56,18 +56,18 @@ def write_summary(out: Path, outcomes: Sequence[Outcome], total: int) -> None:
         draft.write_text(document("CaLab: batch", sections), encoding="utf-8")
 
 
-def _glance(outcomes: Sequence[Outcome], total: int) -> str:
+def _glance(outcomes: Sequence[Outcome], waiting: int) -> str:
     counts = {
         status: sum(outcome.status == status for outcome in outcomes)
-        for status in ("done", "skipped", "failed")
+        for status in ("done", "skipped", "failed", "earlier")
     }
     cells = sum(outcome.summary.get("cells", 0) for outcome in outcomes)
     tiles = {
-        "sessions": str(total),
+        "sessions": str(len(outcomes) + waiting),
         "done now": str(counts["done"]),
-        "done before": str(counts["skipped"]),
+        "done before": str(counts["skipped"] + counts["earlier"]),
         "failed": str(counts["failed"]),
-        "not begun": str(total - len(outcomes)),
+        "not done": str(waiting),
         "cells": str(cells),
     }
     shown = "".join(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ __all__ = ["local"]
 DIED = "the process that worked on it was killed, perhaps for want of memory"
 
 
-def local(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
+def local(tasks: Sequence[Task], jobs: int) -> Generator[Outcome, None, None]:
     """Do sessions, some at a time.
 
     Parameters
@@ -47,7 +48,7 @@ def local(tasks: Sequence[Task], jobs: int) -> Iterator[Outcome]:
 
 def _drained(
     pool: ProcessPoolExecutor, waiting: list[Task], jobs: int, suspects: list[Task]
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Work through the tasks until none is left or a process dies."""
     running: dict[Future[Outcome], Task] = {}
     while waiting or running:
@@ -55,7 +56,8 @@ def _drained(
         while waiting and len(running) < jobs and not suspects:
             task = waiting.pop(0)
             try:
-                running[pool.submit(run_session, task)] = task
+                with _without_main():
+                    running[pool.submit(run_session, task)] = task
             except BrokenProcessPool:
                 waiting.insert(0, task)
                 break
@@ -69,7 +71,7 @@ def _drained(
                 suspects.append(task)
 
 
-def _alone(task: Task, *, sure: bool) -> Iterator[Outcome]:
+def _alone(task: Task, *, sure: bool) -> Generator[Outcome, None, None]:
     """Do what may have killed its process in one of its own, unless it did for sure."""
     died = Outcome(task.session.name, str(task.session.path), "failed", DIED)
     if sure:
@@ -77,9 +79,27 @@ def _alone(task: Task, *, sure: bool) -> Iterator[Outcome]:
         return
     with _pool(1) as pool:
         try:
-            yield pool.submit(run_session, task).result()
+            with _without_main():
+                future = pool.submit(run_session, task)
+            yield future.result()
         except BrokenProcessPool:
             yield died
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep new processes from running the user's script once more, for they need nothing of it.
+
+    A script that calls us without ``if __name__ == "__main__"`` would otherwise begin anew in each.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main).get(name) for name in ("__spec__", "__file__")}
+    vars(main)["__spec__"] = None
+    vars(main).pop("__file__", None)
+    try:
+        yield
+    finally:
+        vars(main).update({name: value for name, value in hidden.items() if value is not None})
 
 
 @contextmanager
