@@ -65,7 +65,7 @@ def table(out, name):
 
 
 def copied(finished, tmp_path):
-    return Path(shutil.copytree(finished[0]))
+    return Path(shutil.copytree(finished[0], tmp_path / "out"))
 
 
 def test_each_session_gets_what_it_would_get_alone(finished, recordings):
@@ -221,7 +221,7 @@ def test_results_do_not_depend_on_jobs(finished, recordings, tmp_path):
     run_batch(recordings / "*" / "traces.npy", tmp_path / "out", jobs=3)
     for seed in range(3):
         for name in ("activity.npy", "rate.npy"):
-            one, other = (folder / f"mouse{seed}" / name for folder in (finished[0]))
+            one, other = (folder / f"mouse{seed}" / name for folder in (finished[0], tmp_path / "out"))
             assert one.read_bytes() == other.read_bytes()
 
 
@@ -253,7 +253,7 @@ def test_killed_and_resumed(finished, recordings, tmp_path):
     assert (out / "mouse0" / "activity.npy").stat().st_mtime_ns == stamp
     assert nothing_half_done(out)
     for seed in range(3):
-        one, other = (folder / f"mouse{seed}" / "activity.npy" for folder in (finished[0]))
+        one, other = (folder / f"mouse{seed}" / "activity.npy" for folder in (finished[0], out))
         assert one.read_bytes() == other.read_bytes()
 
 
