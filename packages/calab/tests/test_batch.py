@@ -221,7 +221,9 @@ def test_results_do_not_depend_on_jobs(finished, recordings, tmp_path):
     run_batch(recordings / "*" / "traces.npy", tmp_path / "out", jobs=3)
     for seed in range(3):
         for name in ("activity.npy", "rate.npy"):
-            one, other = (folder / f"mouse{seed}" / name for folder in (finished[0], tmp_path / "out"))
+            one, other = (
+                folder / f"mouse{seed}" / name for folder in (finished[0], tmp_path / "out")
+            )
             assert one.read_bytes() == other.read_bytes()
 
 
