@@ -124,10 +124,16 @@ def test_results_of_traces_in_memory_in_a_file(traces, expected):
 
 
 def test_an_output_of_another_shape_is_refused(traces):
-    with pytest.raises(
-        ValueError, match=r"^out: expected shape \(11, 1500\) of activity, got \(3,"
-    ):
+    with pytest.raises(ValueError, match=r"^out, activity: expected shape \(11, 1500\), got \(3,"):
         run(traces, out=lambda name, shape, dtype, cells: np.empty((3, 1500)))
+    with pytest.raises(
+        TypeError, match=r"^out, activity: expected numbers like float32, got an arr"
+    ):
+        run(traces, out=lambda name, shape, dtype, cells: np.empty(shape, int))
+    with pytest.raises(
+        TypeError, match=r"^out: expected a function that makes an array, .* ndarray"
+    ):
+        run(traces, out=np.empty(traces.shape))
 
 
 def test_the_kernel_is_looked_for_in_some_cells_only(traces, monkeypatch):

@@ -183,7 +183,7 @@ def test_chunks_that_cut_time_are_refused_where_they_cost_too_much(in_file, monk
 
 def test_a_failing_sink_is_reported(traces):
     class Full:
-        shape = traces.shape
+        shape, dtype = traces.shape, np.dtype(float)
 
         def __setitem__(self, rows, values):
             raise OSError(28, "No space left on device")
@@ -194,8 +194,29 @@ def test_a_failing_sink_is_reported(traces):
 
 @pytest.mark.parametrize("shape", [(23, 399), (400, 23)])
 def test_the_shape_of_the_output_is_checked(traces, shape):
-    with pytest.raises(ValueError, match=r"^out: expected the traces' shape \(23, 400\)"):
+    with pytest.raises(ValueError, match=r"^out: expected shape \(23, 400\), got"):
         run(traces, out=np.empty(shape))
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (np.zeros((23, 400), int), "expected numbers like float64, got an array of int64"),
+        ("activity.npy", "expected an array of NumPy, h5py or zarr, got 'activity.npy'"),
+        ([0.0], "expected an array"),
+    ],
+)
+def test_what_cannot_be_written_to_is_refused(traces, out, message):
+    with pytest.raises(TypeError, match=f"^out: {message}"):
+        run(traces, out=out)
+
+
+def test_chunks_of_all_cells_and_some_frames_do_not_become_one_block(traces):
+    lazy = run(da.from_array(traces, chunks=(23, 50)))
+    assert lazy.chunks == ((5, 5, 5, 5, 3), (400,))
+    # Nor does a chunk of many slabs stay, though its traces are whole; a few are left alone.
+    assert run(da.from_array(np.tile(traces, (3, 1)), chunks=(69, 400))).chunks[0][0] == 5
+    assert run(da.from_array(traces, chunks=(20, 400))).chunks[0] == (20, 3)
 
 
 def test_one_axis_cannot_be_streamed(traces):

@@ -40,7 +40,9 @@ def test_another_array_of_caiman(caiman):
     with h5py.File(caiman) as file:
         np.testing.assert_array_equal(traces, file["estimates/S"][:])
     assert metadata["sampling_rate_hz"] == 12.0
-    assert load_caiman(caiman, "estimates/S", "params/data/rate")[1]["sampling_rate_hz"] is None
+    with pytest.warns(UserWarning, match="no frame rate at params/data/rate; give fs in Hz"):
+        unknown = load_caiman(caiman, "estimates/S", "params/data/rate")
+    assert unknown[1]["sampling_rate_hz"] is None
     assert load_caiman(caiman, "estimates/S", "params/data/decay_time")[1][
         "sampling_rate_hz"
     ] == pytest.approx(0.4)

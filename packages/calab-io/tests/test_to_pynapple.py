@@ -183,7 +183,7 @@ def test_wrong_arguments(result, options, message):
 
 def test_pynapple_is_loaded_only_when_needed():
     program = (
-        "import sys, calab_io.to_pynapple as module\n"
+        "import sys, calab_io as module\n"
         "assert 'pynapple' not in sys.modules and 'pynwb' not in sys.modules\n"
         "sys.modules['pynapple'] = None\n"
         "try:\n    module.to_pynapple([[1.0]], fs=1)\n"

@@ -4,7 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from calab_io import CalabFormatError, MissingKeyError, read
-from calab_io import to_suite2p as module
 from calab_io.to_suite2p import to_suite2p
 from layouts.results import cadecon, deconvolution
 from layouts.suite2p import write_suite2p
@@ -191,7 +190,7 @@ def test_nothing_is_left_behind(plane, monkeypatch):
     def fail(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr(module.np, "save", fail)
+    monkeypatch.setattr(np, "save", fail)
     with pytest.raises(OSError, match="disk full"):
         to_suite2p(np.ones((5, 60)), plane, fs=10)
     assert contents(plane) == before

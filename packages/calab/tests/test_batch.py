@@ -359,7 +359,7 @@ def test_sessions_of_a_manifest(tmp_path):
         ("a.json", "{}", "expected a list of sessions"),
         ("a.json", "[]", "expected a session per row, got none"),
         ("a.json", '[{"name": "x"}]', "session 1: expected a path, got None"),
-        ("a.json", '[{"path": "x", "frames": 3}]', "session 1: frames: expected"),
+        ("a.json", '[{"path": "x", "frames": 3}]', "session 1: frames: is no setting"),
         ("a.json", '[{"path": "x", "name": "a/b"}]', "name that a folder can have, got 'a/b'"),
         ("a.json", '[{"path": "x", "name": "a."}]', "name that a folder can have, got 'a.'"),
         (
@@ -400,9 +400,9 @@ def test_settings(tmp_path):
         ("s.json", "[read", r"s\.json: expected JSON: "),
         ("s.yaml", "", r"expected settings in \.toml or \.json, got \.yaml"),
         ("s.toml", "[deconvolve]\nseed = -1\n", r"deconvolve\.seed: expected at least 0, got -1"),
-        ("s.toml", "[deconvolve]\ntau = 1\n", r"deconvolve\.tau: expected"),
+        ("s.toml", "[deconvolve]\ntau = 1\n", r"deconvolve\.tau: is no setting"),
         ("s.toml", "[read]\nfs = 'a'\n", r"read\.fs: expected a valid number, got 'a'"),
-        ("s.toml", "[write]\n", r"s\.toml: write: expected"),
+        ("s.toml", "[write]\n", r"s\.toml: write: is no setting"),
     ],
 )
 def test_what_is_wrong_with_settings(tmp_path, name, text, message):

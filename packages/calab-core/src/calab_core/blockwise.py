@@ -10,7 +10,7 @@ from calab_solver import deconvolve
 from numpy.typing import NDArray
 
 from .labelled import as_plain, is_dask, is_labelled, map_cells, map_dask
-from .slabs import Sink, Writer, is_source, numbered, slab_size, slabs
+from .slabs import Sink, Writer, checked_sink, is_source, numbered, slab_size, slabs
 
 __all__ = ["infer", "is_elsewhere", "loaded"]
 
@@ -76,9 +76,9 @@ def _streamed(
     if len(source.shape) != 2:
         raise ValueError(f"traces: expected cells x frames to stream, got shape {source.shape}")
     dtype = _Activity(options).checked(source.shape)
-    sink = np.empty(source.shape, dtype) if out is None else out
-    if tuple(sink.shape) != tuple(source.shape):
-        raise ValueError(f"out: expected the traces' shape {source.shape}, got {sink.shape}")
+    sink: Sink = np.empty(source.shape, dtype)
+    if out is not None:
+        sink = checked_sink("out", out, source.shape, dtype)
     total = source.shape[0]
     with Writer(sink) as writer:
         for cells, block in slabs(source, slab_size(source)):

@@ -16,6 +16,9 @@ __all__ = ["as_plain", "cell_names", "is_dask", "is_labelled", "map_cells", "map
 #: Names by which a dimension is known to be time.
 FRAME_NAMES = ("frame", "frames", "time", "t")
 
+#: A chunk of so many slabs of cells is left as it is.
+MOST_SLABS = 8
+
 #: Takes and returns cells x frames.
 Compute = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -178,8 +181,10 @@ def _coalesced(traces: Any) -> Any:
         return traces.rechunk(-1)
     row_bytes = max(1, traces.shape[-1] * traces.dtype.itemsize)
     size = max(1, SLAB_BYTES // row_bytes)
-    if max(traces.chunks[0], default=0) >= size:
-        return traces.rechunk({-1: -1})
+    whole = len(traces.chunks[-1]) <= 1
+    if whole and size <= max(traces.chunks[0], default=0) <= MOST_SLABS * size:
+        return traces
+    # Chunks of all cells and some frames would become one block of everything.
     return traces.rechunk({0: size, -1: -1})
 
 

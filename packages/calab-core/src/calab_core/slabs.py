@@ -11,7 +11,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sink", "Source", "Writer", "is_source", "numbered", "slab_size", "slabs"]
+__all__ = [
+    "Sink",
+    "Source",
+    "Writer",
+    "checked_sink",
+    "is_source",
+    "numbered",
+    "slab_size",
+    "slabs",
+]
 
 #: Bytes that a slab should have: large enough that reading is not all overhead, small beside the
 #: memory of the solver.
@@ -122,6 +131,42 @@ def slabs(source: Source, size: int) -> Iterator[tuple[slice, NDArray[Any]]]:
             traces = _read(source, part) if ahead is None else ahead.result()
             ahead = None if following is None else reader.submit(_read, source, following)
             yield part, traces
+
+
+def checked_sink(name: str, sink: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Sink:
+    """Refuse what results cannot be written to.
+
+    Parameters
+    ----------
+    name : str
+        What is to be written, for the message.
+    sink : object
+        What came.
+    shape : tuple of int
+        Shape that it must have.
+    dtype : numpy.dtype
+        Type of what is written; the sink's may be another of the same kind.
+
+    Returns
+    -------
+    Sink
+
+    Raises
+    ------
+    TypeError
+        If it is no array, or its numbers are of another kind.
+    ValueError
+        If it has another shape.
+    """
+    theirs = getattr(sink, "dtype", None)
+    if not isinstance(theirs, np.dtype) or not hasattr(sink, "__setitem__"):
+        raise TypeError(f"{name}: expected an array of NumPy, h5py or zarr, got {sink!r:.60}")
+    if not np.can_cast(dtype, theirs, "same_kind"):
+        raise TypeError(f"{name}: expected numbers like {dtype}, got an array of {theirs}")
+    if tuple(sink.shape) != tuple(shape):
+        raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(sink.shape)}")
+    written: Sink = sink
+    return written
 
 
 class Writer:

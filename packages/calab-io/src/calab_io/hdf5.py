@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -192,7 +192,8 @@ def rows_of(item: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
 
 def _is_text(dtype: np.dtype[Any]) -> bool:
     """Tell text from sequences, which h5py also reads as objects."""
-    variable = (dtype.metadata or {}).get("vlen")
+    metadata: Mapping[str, Any] = dtype.metadata or {}
+    variable = metadata.get("vlen")
     return dtype.kind in "SU" or (dtype.kind == "O" and variable in (str, bytes))
 
 

@@ -71,7 +71,7 @@ def load_caiman(
     Warns
     -----
     UserWarning
-        If `trace_key` is the denoised trace, as by default.
+        If `trace_key` is the denoised trace, as by default, or there is no frame rate at `fs_key`.
 
     See Also
     --------
@@ -83,6 +83,8 @@ def load_caiman(
         _check_axes(item.shape, path, trace_key)
         rate = scalar(file, fs_key) if fs is None else as_number("fs", fs)
         traces = np.asarray(item[()], dtype=np.float64)
+    if rate is None:
+        warnings.warn(f"{path}: no frame rate at {fs_key}; give fs in Hz", stacklevel=2)
     return _loaded(traces, path, trace_key, rate)
 
 

@@ -73,9 +73,9 @@ def run_cadecon(
     ----------
     traces : array_like, shape (n_cells, n_frames) or (n_frames,)
         Fluorescence in any unit, raw or dF/F, not denoised. NaN marks frames that were not
-        recorded. Arrays of h5py, zarr and `calab_io.read` are read some cells at a time, three
-        times; those of dask are computed as often. Arrays of xarray have a dimension named
-        ``frame`` or ``time``.
+        recorded. Arrays of h5py, zarr and `calab_io.read` are read some cells at a time, each
+        cell three times and some oftener; those of dask are computed as often. Arrays of xarray
+        have a dimension named ``frame`` or ``time``.
     fs : float
         Sampling rate in hertz.
     upsample_target, hp_filter_enabled, lp_filter_enabled, max_iterations, convergence_tol
@@ -104,7 +104,8 @@ def run_cadecon(
         ``lambda name, shape, dtype, cells: group.create_array(name, shape=shape, dtype=dtype,
         chunks=(cells, shape[1]))`` with a group of zarr. They are then the fields of the result.
         With traces and `out` that are not in memory, memory does not grow with the number of
-        cells, but for a few numbers and the spike times of each.
+        cells, but for a few numbers and the spike times of each, and the trend of each that
+        drifts.
 
     Returns
     -------

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..blockwise import loaded
 from ..labelled import as_plain
-from ..slabs import Sink, is_source, numbered, slab_size, slabs
+from ..slabs import Sink, checked_sink, is_source, numbered, slab_size, slabs
 from .working import block_cells, blocks
 
 __all__ = ["Frames", "MakeSink", "Rows"]
@@ -107,6 +107,9 @@ class Frames:
     NAMES = ("activity", "rate", "reconvolution", "removed_baseline")
 
     def __init__(self, shape: tuple[int, int], slab_cells: int, out: MakeSink | None) -> None:
+        if out is not None and not callable(out):
+            expected = "a function that makes an array, given name, shape, type and cells"
+            raise TypeError(f"out: expected {expected}, got {type(out).__name__}")
         self._in_memory = out is None
         single = np.dtype(np.float32)
         self.arrays: dict[str, Any] = {
@@ -114,8 +117,7 @@ class Frames:
             for name in self.NAMES
         }
         for name, array in self.arrays.items():
-            if tuple(array.shape) != shape:
-                raise ValueError(f"out: expected shape {shape} of {name}, got {array.shape}")
+            checked_sink(f"out, {name}", array, shape, single)
 
     def room(self, name: str, cells: slice) -> NDArray[np.float32]:
         """Return zeros to be filled for some cells."""

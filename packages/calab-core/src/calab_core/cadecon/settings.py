@@ -180,6 +180,10 @@ def in_words(error: ValidationError) -> ValueError | TypeError:
         for theirs, ours in _HOUSE_WORDS.items():
             expected = expected.replace(theirs, ours)
         name = ".".join(map(str, entry["loc"]))
+        if entry["type"] == "extra_forbidden":
+            lines.append(f"{name}: is no setting")
+            kinds.append(False)
+            continue
         lines.append(f"{name}: expected {expected}, got {_shown(entry['input'])}")
         literal = entry["type"] == "literal_error" and not isinstance(entry["input"], str)
         kinds.append(literal or entry["type"].endswith("_type"))
