@@ -434,6 +434,27 @@ def test_reports_and_units_are_settings(recordings, tmp_path):
     )
 
 
+def test_spikes_are_on_the_clock_of_the_recording(tmp_path):
+    made = simulate(num_cells=3, num_timepoints=1200, seed=1, fs_hz=FS)
+    times = 100 + np.arange(1200) / FS
+    times[600:] += 40
+    np.savez(tmp_path / "a.npz", traces=made.traces, timestamps=times)
+    (outcome,) = run_batch(tmp_path / "a.npz", tmp_path / "out")
+    assert outcome.status == "done", outcome.reason
+    assert any("gaps in the time stamps" in note for note in outcome.notes)
+    folder = tmp_path / "out" / outcome.name
+    counts, spikes = np.load(folder / "activity.npy"), np.load(folder / "spikes.npz")
+    np.testing.assert_array_equal(spikes["timestamps"], times)
+    for cell in range(3):
+        inside = np.histogram(spikes[f"cell_{cell}"], [times[0], times[599] + 0.1, times[-1] + 1])
+        halves = counts[cell, :600].sum(), counts[cell, 600:].sum()
+        np.testing.assert_allclose(inside[0], halves, atol=1)
+    # Another clock is another input.
+    np.savez(tmp_path / "a.npz", traces=made.traces, timestamps=times + 1)
+    (again,) = run_batch(tmp_path / "a.npz", tmp_path / "out")
+    assert "holds results of other input" in again.reason
+
+
 def test_an_outcome_tells_a_mistake_of_ours_from_bad_input(recordings, tmp_path, monkeypatch):
     from calab.batch import session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,6 +128,8 @@ def label(
 
     if recording is not None and not isinstance(recording, Recording):
         raise TypeError(f"recording: expected what calab_io.read returns, got {_kind(recording)}")
+    if isinstance(result, CaDeconResult):
+        result = _in_memory(result)
     known = result if isinstance(result, CaDeconResult | DeconvolutionResult) else None
     activity = _as_activity(result if known is None else known.activity)
     if known is not None:
@@ -150,6 +152,17 @@ def label(
         provenance={} if recording is None else _provenance(recording),
         single=activity.ndim == 1,
     )
+
+
+def _in_memory(result: CaDeconResult) -> CaDeconResult:
+    """Read what a run has written elsewhere with `out`."""
+    details = getattr(result, "details", None)
+    if isinstance(result.activity, np.ndarray) or details is None:
+        return result
+    names = ("rate", "reconvolution", "removed_baseline")
+    read = result._replace(activity=np.asarray(result.activity))
+    read.details = replace(details, **{name: np.asarray(getattr(details, name)) for name in names})
+    return read
 
 
 def _as_activity(values: Any) -> NDArray[Any]:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     from calab_core import CaDeconResult, Quality
+    from numpy.typing import NDArray
 
 __all__ = [
     "RESULT_FILES",
@@ -26,7 +28,11 @@ RESULT_FILES = ("activity.npy", "rate.npy", "spikes.npz", "results.json")
 
 
 def save_results(
-    result: CaDeconResult, judged: Quality, source: str, files: Sequence[Path]
+    result: CaDeconResult,
+    judged: Quality,
+    source: str,
+    files: Sequence[Path],
+    timestamps: NDArray[np.float64] | None = None,
 ) -> None:
     """Write counts, rates, spike times, and a document with all the rest.
 
@@ -40,13 +46,15 @@ def save_results(
         Name of the recording.
     files : sequence of Path
         One per entry of `RESULT_FILES`.
+    timestamps : numpy.ndarray, shape (n_frames,), optional
+        When each frame was taken, in seconds, where the recording says so.
     """
     import numpy as np
 
     activity, rate, spikes, document = files
     np.save(activity, result.activity, allow_pickle=False)
     np.save(rate, result.details.rate, allow_pickle=False)
-    np.savez(spikes, **spike_arrays(result))
+    np.savez(spikes, **spike_arrays(result, timestamps))
     content = {"source": source, **result.metadata, "cells": _cells(result, judged)}
     text = json.dumps(finite(content), indent=1, allow_nan=False)
     document.write_text(text + "\n", encoding="utf-8")
@@ -64,10 +72,21 @@ def result_arrays(result: CaDeconResult) -> dict[str, Any]:
     }
 
 
-def spike_arrays(result: CaDeconResult) -> dict[str, Any]:
-    """Name the spike times of every cell in seconds by `cell_` and its id, for an `.npz` file."""
-    ids = result.details.cell_ids.tolist()
-    return {f"cell_{i}": t for i, t in zip(ids, result.details.spike_times, strict=True)}
+def spike_arrays(
+    result: CaDeconResult, timestamps: NDArray[np.float64] | None = None
+) -> dict[str, Any]:
+    """Name the spike times of every cell in seconds by `cell_` and its id, for an `.npz` file.
+
+    They are on the recording's own clock where its time stamps are given, which are then kept too.
+    """
+    ids, times = result.details.cell_ids.tolist(), list(result.details.spike_times)
+    if timestamps is None:
+        return {f"cell_{i}": t for i, t in zip(ids, times, strict=True)}
+    from calab_io.nwb_writing.clock import Clock
+
+    clock = Clock(result.fs, 0.0, timestamps)
+    own = {f"cell_{i}": clock.at(t * result.fs) for i, t in zip(ids, times, strict=True)}
+    return {**own, "timestamps": timestamps}
 
 
 def summarize(result: CaDeconResult, judged: Quality) -> dict[str, Any]:

@@ -203,7 +203,8 @@ def _write(
     task: Task, recording: Recording, result: CaDeconResult, judged: Quality, folder: Path
 ) -> None:
     name = task.session.name
-    save_results(result, judged, name, [folder / file for file in RESULT_FILES])
+    files = [folder / file for file in RESULT_FILES]
+    save_results(result, judged, name, files, recording.timestamps)
     if task.settings.output.report:
         from calab.report import write_report
 
@@ -245,7 +246,9 @@ def input_hash(recording: Recording) -> str:
     import numpy as np
 
     digest = hashlib.blake2b(digest_size=16)
+    times = recording.timestamps
     kind = [
+        None if times is None else times.tolist(),
         recording.traces.dtype.name,
         list(recording.traces.shape),
         recording.fs,

@@ -59,6 +59,8 @@ class Recording(NamedTuple):
         None where neither the user nor the source says it.
     cell_ids : numpy.ndarray, shape (n_cells,)
         How the source names them.
+    timestamps : numpy.ndarray, shape (n_frames,), or None
+        When each frame was taken, in seconds, where the source says so.
     metadata : dict
         What the source says else.
     """
@@ -66,6 +68,7 @@ class Recording(NamedTuple):
     traces: NDArray[np.floating[Any]]
     fs: float | None
     cell_ids: NDArray[Any]
+    timestamps: NDArray[np.float64] | None
     metadata: dict[str, Any]
 
     def rate(self) -> float:
@@ -119,4 +122,5 @@ def read_recording(file: Path, reading: Reading) -> Recording:
     metadata = dict(contents.provenance)
     if name != "npy":
         metadata |= {"format": name, "trace": contents.trace, "why": contents.why}
-    return Recording(traces, contents.fs, cell_ids(contents), metadata)
+    ids = cell_ids(contents)
+    return Recording(traces, contents.fs, ids, contents.timestamps, metadata)

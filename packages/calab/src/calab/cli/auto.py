@@ -129,7 +129,7 @@ def _write(files: AutoFiles, recording: Recording, result: CaDeconResult, judged
     from calab_io.atomic import atomic_paths
 
     with atomic_paths(files.outputs()) as drafts:
-        save_results(result, judged, files.source.name, drafts[:4])
+        save_results(result, judged, files.source.name, drafts[:4], recording.timestamps)
         for draft in drafts[4:]:
             from calab import write_report
 
