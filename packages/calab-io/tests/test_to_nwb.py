@@ -552,6 +552,16 @@ def test_cells_of_no_table_have_their_own(path, ids):
     assert read(path, key="CaLab/Deconvolved", trace="deconvolved").cell_ids[0] == 0
 
 
+@pytest.mark.parametrize("ids", [[0, 99], ["a", "b"]])
+def test_the_file_of_another_session_is_left_alone(path, ids):
+    before = path.read_bytes()
+    with pytest.raises(
+        ValueError, match=r"other cells and of 40 frames instead of 90; name the fi"
+    ):
+        to_nwb(np.ones((2, 90)), path, fs=20.0, cell_ids=ids)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("plain", "device"),
     [

@@ -62,7 +62,8 @@ def parts_in(file: Any, path: Path, labelled: Labelled, *, named: bool) -> tuple
     Raises
     ------
     ValueError
-        If the ids fit by chance, or fit several tables.
+        If the ids fit by chance, or fit several tables, or neither cells nor frames are those of
+        the file.
     """
     ophys = needs("pynwb", EXTRA, "writing NWB").ophys
     objects = list(file.objects.values())
@@ -78,11 +79,23 @@ def parts_in(file: Any, path: Path, labelled: Labelled, *, named: bool) -> tuple
     tables = [one for one in objects if isinstance(one, ophys.PlaneSegmentation)]
     table = _fitting(tables, path, labelled, named)
     if table is None:
+        _refuse_unrelated(series, path, labelled)
         return [], None
     beside = [one for one in series if one.rois.table is table]
     source = next((one for one in beside if one.data.shape[0] == labelled.n_frames), None)
     row = {cell: at for at, cell in enumerate(_ids(table))}
     return [Part(table, [row[cell] for cell in labelled.cell_ids.tolist()])], source
+
+
+def _refuse_unrelated(series: list[Any], path: Path, labelled: Labelled) -> None:
+    """Refuse a file with traces of other cells and of other length, as of another session."""
+    lengths = {length for one in series for length in one.data.shape}
+    if series and labelled.n_frames not in lengths:
+        raise ValueError(
+            f"{path}: expected the file of this recording, got traces of other cells and of "
+            f"{max(lengths)} frames instead of {labelled.n_frames}; name the file that it was read "
+            "from, or give append=False and another name"
+        )
 
 
 def _recorded(file: Any, series: list[Any], labelled: Labelled) -> tuple[list[Part], Any]:
