@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import CalabFormatError, MissingKeyError, needs, unreadable
+from .hdf5_heap import refuse_endless_heap
 
 __all__ = [
     "MAGIC",
@@ -76,6 +77,7 @@ def open_hdf5(path: Path, extra: str) -> Iterator[Any]:
         raise FileNotFoundError(f"{path}: no such file")
     if not is_hdf5(path):
         raise CalabFormatError(path, "expected an HDF5 file", "name the file that was saved")
+    refuse_endless_heap(path)
     with unreadable(path), h5py.File(path, "r") as file:
         yield file
 
