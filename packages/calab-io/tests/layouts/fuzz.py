@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import shutil
 import signal
 import sys
@@ -117,7 +118,7 @@ def run(cases: Iterable[int], folder: Path) -> dict[int, str]:
 def _next(pipe: Connection) -> tuple[int, str | None] | None:
     """Return what a worker says, None if it hangs or is no more."""
     try:
-        return pipe.recv() if pipe.poll(LIMIT_S) else None
+        return pipe.recv() if pipe.poll(2 * LIMIT_S) else None
     except EOFError:
         return None
 
@@ -134,7 +135,24 @@ def _work(pipe: Connection, cases: list[int], samples: dict[str, Path], folder: 
     warnings.simplefilter("ignore", UserWarning)
     for case in cases:
         pipe.send((case, None))
-        pipe.send((case, _case(case, samples, folder)))
+        pipe.send((case, _isolated(case, samples, folder)))
+
+
+def _isolated(case: int, samples: dict[str, Path], folder: Path) -> str:
+    """Do a case in a process of its own, for a damaged file may leave HDF5 unfit for the next."""
+    if not hasattr(os, "fork"):
+        return _case(case, samples, folder)
+    told = folder / "outcome.txt"
+    told.unlink(missing_ok=True)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(LIMIT_S)
+        told.write_text(_case(case, samples, folder))
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return f"{_told(case, folder)}: ended by signal {os.WTERMSIG(status)}"
+    return told.read_text() if told.exists() else f"{_told(case, folder)}: said nothing"
 
 
 def _case(case: int, samples: dict[str, Path], folder: Path) -> str:
