@@ -2,7 +2,8 @@ import warnings
 
 import numpy as np
 import pytest
-from calab_io import CalabFormatError, read, read_csv, tables
+from calab_io import CalabFormatError, read, read_csv
+from calab_io.files import tables
 from layouts.tables import FS, example, write_csv
 
 TRACES = example()

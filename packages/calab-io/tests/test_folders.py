@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from calab_io.folders import atomic_folder
+from calab_io.folders import ASIDE, DRAFT, atomic_folder, clean, recover
 
 
 def fill(folder, text="new"):
@@ -76,3 +76,32 @@ def test_parent_that_is_not_there(tmp_path):
         atomic_folder(tmp_path / "x/y"),
     ):
         pass
+
+
+def test_what_stepped_aside_comes_back(tmp_path, target):
+    """Killed between both renames."""
+    fill(tmp_path / f"{ASIDE}0123abcd-store.zarr", "old")
+    fill(tmp_path / f"{ASIDE}0123abcd-other.zarr", "another")
+    recover(target)
+    recover(target)
+    assert content(tmp_path) == {
+        "store.zarr": "old",
+        f"{ASIDE}0123abcd-other.zarr": "another",
+    }
+    recover(tmp_path / "no" / "store.zarr")
+
+
+def test_the_next_replacement_brings_it_back_first(tmp_path, target):
+    fill(tmp_path / f"{ASIDE}0123abcd-store.zarr", "old")
+    with pytest.raises(FileNotFoundError), atomic_folder(target):
+        assert content(tmp_path) == {"store.zarr": "old"}
+    assert content(tmp_path) == {"store.zarr": "old"}
+
+
+def test_nothing_half_done_is_left(tmp_path, target):
+    fill(target, "new")
+    fill(tmp_path / f"{ASIDE}0123abcd-store.zarr", "old")
+    fill(tmp_path / f"{ASIDE}0123abcd-a-b", "kept")
+    fill(tmp_path / f"{DRAFT}0123abcd-a-b", "half")
+    clean(tmp_path)
+    assert content(tmp_path) == {"store.zarr": "new", "a-b": "kept"}

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from calab_io import CalabFormatError, read
-from calab_io.hdf5_heap import HEAP, refuse_endless_heap
+from calab_io.files.hdf5_heap import HEAP, refuse_endless_heap
 from layouts.nwb import write_nwb
 
 

@@ -6,9 +6,9 @@ import pytest
 import xarray
 from calab_core import CaDeconDetails, CaDeconResult, DeconvolutionDetails, DeconvolutionResult
 from calab_io import LazyTraces, Recording
-from calab_io.fields import CADECON, DECONVOLUTION
-from calab_io.labels import label
-from calab_io.saved.layout import RAGGED
+from calab_io.writers.fields import CADECON, DECONVOLUTION
+from calab_io.writers.labels import label
+from calab_io.writers.saved.layout import RAGGED
 from layouts.results import FS, cadecon, deconvolution
 
 #: What of a result is no array of one shape, or not along the cells.

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from calab_io import CalabFormatError, MissingKeyError
-from calab_io.mat import MOST_DEPTH, open_mat
+from calab_io.files.mat import MOST_DEPTH, open_mat
 from layouts.matlab import write_mat
 
 VERSIONS = pytest.mark.parametrize("version", ["5", "7.3"])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.io
 from calab_io import CalabFormatError
-from calab_io.mat import open_mat
-from calab_io.stream import Stream
+from calab_io.files.mat import open_mat
+from calab_io.files.stream import Stream
 from layouts.level5 import array, level5, part
 from layouts.matlab import write_mat, write_matlab
 

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from calab_io import CalabFormatError
-from calab_io.mat import open_mat
+from calab_io.files.mat import open_mat
 from layouts.matlab import write_mat, write_matlab
 
 TABLE = np.array([[0, 1, 2], [3, 4, 100]])

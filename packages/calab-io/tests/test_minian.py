@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from calab_io import CalabFormatError, MissingKeyError, glance, read
+from calab_io import CalabFormatError, MissingKeyError, read
 from calab_io.formats import minian
+from calab_io.formats.minian import glance
 from layouts.minian import (
     EARLIER,
     FINAL,

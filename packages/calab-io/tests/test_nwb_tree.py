@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 from calab_io import CalabFormatError, MissingKeyError, read
-from calab_io.nwb import tree
+from calab_io.formats.nwb import tree
 from layouts.nwb import write_nwb
 from layouts.nwb_parts import FIT, FLUORESCENCE, RESIDUALS, change, stored
 

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 from calab_io import LazyTraces
-from calab_io.npy_files import read_pickled_dict
-from calab_io.pickled_objects import Placeholder
+from calab_io.files.pickled import read_pickled_dict
+from calab_io.files.pickled_objects import Placeholder
 from layouts.pickles import around, steps_of, text, write_pickle
 from numpy.testing._private.utils import runstring
 

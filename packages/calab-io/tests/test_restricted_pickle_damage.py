@@ -4,9 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from calab_io import CalabFormatError, restricted_pickle
-from calab_io.npy_files import npy_header, read_pickled_dict
-from calab_io.pickled_objects import Placeholder
+from calab_io import CalabFormatError
+from calab_io.files import restricted_pickle
+from calab_io.files.pickled import npy_header, read_pickled_dict
+from calab_io.files.pickled_objects import Placeholder
 from layouts.pickles import F4, NDARRAY, RECONSTRUCT, around, array_of, text, write_pickle
 
 

@@ -8,9 +8,9 @@ import pytest
 import xarray
 import zarr
 from calab_io import Recording
-from calab_io.saved import load, save
-from calab_io.saved.layout import CHUNK_BYTES, chunk_shape
-from calab_io.to_xarray import to_xarray
+from calab_io.writers.saved import load, save
+from calab_io.writers.saved.layout import CHUNK_BYTES, chunk_shape
+from calab_io.writers.to_xarray import to_xarray
 from layouts.results import FS, assert_same, cadecon, deconvolution
 
 #: What older versions wrote, by `make_v1.py`.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zarr
 from calab_io import CalabFormatError, MissingKeyError
-from calab_io.saved import load, save
+from calab_io.writers.saved import load, save
 from layouts.results import assert_same, cadecon
 
 

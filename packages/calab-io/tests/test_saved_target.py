@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zarr
 from calab_io import Recording
-from calab_io.saved import load, save
+from calab_io.writers.saved import load, save
 from layouts.results import FS, assert_same, cadecon, deconvolution
 
 
@@ -110,7 +110,7 @@ def test_what_fails_leaves_nothing(path, monkeypatch):
         raise OSError("disk full")
 
     module = "zarr" if path.suffix == ".zarr" else "hdf5"
-    monkeypatch.setattr(f"calab_io.saved.{module}._write_array", fail)
+    monkeypatch.setattr(f"calab_io.writers.saved.{module}._write_array", fail)
     with pytest.raises(OSError, match="disk full"):
         save(cadecon(), path)
     assert len(written) == 1
@@ -129,8 +129,18 @@ def test_libraries_are_asked_for(path, monkeypatch):
 
 def test_import_loads_no_library():
     code = (
-        "import sys, calab_io.saved, calab_io.to_xarray, calab_io.labels\n"
+        "import sys, calab_io.writers.saved, calab_io.writers.to_xarray, calab_io.writers.labels\n"
         "print({'zarr', 'h5py', 'xarray', 'pydantic'}.intersection(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_result_that_was_being_replaced_when_its_process_was_killed(tmp_path):
+    path = tmp_path / "a.zarr"
+    save(np.ones((2, 5)), path, fs=1)
+    path.rename(tmp_path / ".calab-aside-0123abcd-a.zarr")
+    np.testing.assert_array_equal(load(path), np.ones((2, 5)))
+    path.rename(tmp_path / ".calab-aside-0123abcd-a.zarr")
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        save(np.zeros((2, 5)), path, fs=1)

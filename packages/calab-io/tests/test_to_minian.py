@@ -4,9 +4,10 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
-from calab_io import CalabFormatError, minian_store, read
-from calab_io.minian_labels import label_of
-from calab_io.to_minian import to_minian
+from calab_io import CalabFormatError, read
+from calab_io.writers import minian_store
+from calab_io.writers.minian_labels import label_of
+from calab_io.writers.to_minian import to_minian
 from layouts.minian import save_minian, variables, write_minian
 from layouts.results import cadecon, deconvolution
 

@@ -17,9 +17,9 @@ from calab_core import (
     run_deconvolution_full,
 )
 from calab_io import CalabFormatError, MissingKeyError, read
-from calab_io.labels import label
-from calab_io.nwb_writing.clock import Clock, clock_of
-from calab_io.to_nwb import to_nwb
+from calab_io.clock import Clock, clock_of
+from calab_io.writers.labels import label
+from calab_io.writers.to_nwb import to_nwb
 from layouts.nwb import write_nwb
 from layouts.nwb_parts import FIT, RESIDUALS, TABLE, F, change, quiet, set_attribute, untype
 from nwbinspector import inspect_nwbfile
@@ -880,7 +880,9 @@ def test_wrong_results(path):
 
 
 def test_pynwb_is_loaded_when_it_is_needed(path, monkeypatch):
-    code = "import sys, calab_io.to_nwb; print({'pynwb', 'hdmf', 'h5py'} & set(sys.modules))"
+    code = (
+        "import sys, calab_io.writers.to_nwb; print({'pynwb', 'hdmf', 'h5py'} & set(sys.modules))"
+    )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert printed.stdout.strip() == "set()"
     monkeypatch.setitem(sys.modules, "pynwb", None)

@@ -6,7 +6,7 @@ import pynapple as nap
 import pytest
 from calab_core import CaDeconDetails
 from calab_io import Recording
-from calab_io.to_pynapple import PynappleData, to_pynapple
+from calab_io.writers.to_pynapple import PynappleData, to_pynapple
 from layouts.results import cadecon, deconvolution
 
 IDS = (7, 3, 12)

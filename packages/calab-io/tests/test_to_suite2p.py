@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from calab_io import CalabFormatError, MissingKeyError, read
-from calab_io.to_suite2p import to_suite2p
+from calab_io.writers.to_suite2p import to_suite2p
 from layouts.results import cadecon, deconvolution
 from layouts.suite2p import write_suite2p
 

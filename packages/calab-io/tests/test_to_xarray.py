@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import xarray
 from calab_io import Recording
-from calab_io.saved import load
-from calab_io.to_xarray import to_xarray
+from calab_io.writers.saved import load
+from calab_io.writers.to_xarray import to_xarray
 from layouts.results import FS, cadecon, deconvolution
 
 PER_CELL = {

@@ -247,8 +247,8 @@ def test_killed_and_resumed(finished, recordings, tmp_path):
     process.communicate()
     stamp = (out / "mouse0" / "activity.npy").stat().st_mtime_ns
     # What a run leaves that was killed between two renames of a replacement.
-    os.replace(out / "mouse0", out / f"{ledger.ASIDE}mouse0-12345678")
-    (out / f"{ledger.DRAFT}mouse1-12345678").mkdir()
+    os.replace(out / "mouse0", out / ".calab-aside-12345678-mouse0")
+    (out / ".calab-draft-12345678-mouse1").mkdir()
     outcomes = run_batch(recordings / "*" / "traces.npy", out)
     assert outcomes[0].status == "skipped"
     assert {one.status for one in outcomes} <= {"skipped", "done"}

@@ -7,14 +7,14 @@ from .lazy import LazyTraces
 from .loaders import load_caiman, load_minian
 from .read import read
 from .recording import Recording
-from .saved import load, save
-from .to_minian import to_minian
-from .to_nwb import to_nwb
-from .to_pynapple import PynappleData, to_pynapple
-from .to_suite2p import to_suite2p
-from .to_xarray import to_xarray
 from .traces import read_csv, read_npy, read_traces
 from .tuning import load_tuning_data, save_for_tuning
+from .writers.saved import load, save
+from .writers.to_minian import to_minian
+from .writers.to_nwb import to_nwb
+from .writers.to_pynapple import PynappleData, to_pynapple
+from .writers.to_suite2p import to_suite2p
+from .writers.to_xarray import to_xarray
 
 __all__ = [
     "FORMATS",

@@ -1,4 +1,8 @@
-"""Folders that are either there completely or not at all."""
+"""Folders that are either there completely or not at all.
+
+A folder cannot be replaced by another in one step: the old one steps aside first. Who is killed at
+that very moment leaves it there, and `recover` brings it back.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_folder"]
+__all__ = ["atomic_folder", "clean", "recover"]
+
+#: How folders begin that are being written, and that stepped aside; a token and the name follow.
+DRAFT, ASIDE = ".calab-draft-", ".calab-aside-"
 
 
 @contextmanager
 def atomic_folder(target: str | Path) -> Iterator[Path]:
     """Yield the path of a folder to make, and move it to `target` at the end.
-
-    A folder cannot be replaced by another in one step: the old one is moved aside first, and back
-    if the new one cannot take its place.
 
     Parameters
     ----------
@@ -39,8 +43,9 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
     final = Path(os.path.realpath(target))
     if not final.parent.is_dir():
         raise NotADirectoryError(f"expected an existing folder, got {str(final.parent)!r}")
+    recover(final)
     token = uuid.uuid4().hex[:8]
-    draft, old = (final.with_name(f".{final.stem}.{token}{n}{final.suffix}") for n in ("", ".old"))
+    draft, old = (final.with_name(f"{kind}{token}-{final.name}") for kind in (DRAFT, ASIDE))
     try:
         yield draft
         if final.is_dir():
@@ -54,3 +59,39 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(target: Path) -> None:
+    """Bring back a folder whose replacement was killed between its going and the other's coming.
+
+    Parameters
+    ----------
+    target : Path
+        The folder; nothing happens where it is there, or none stepped aside.
+    """
+    if target.exists() or not target.parent.is_dir():
+        return
+    for entry in sorted(target.parent.glob(f"{ASIDE}*")):
+        if _name(entry, ASIDE) == target.name:
+            os.replace(entry, target)
+            return
+
+
+def clean(parent: Path) -> None:
+    """Bring back what stepped aside, and remove what was left half done.
+
+    Parameters
+    ----------
+    parent : Path
+        A folder in which nobody else writes.
+    """
+    for entry in parent.glob(f"{ASIDE}*"):
+        recover(parent / _name(entry, ASIDE))
+    for kind in (ASIDE, DRAFT):
+        for entry in parent.glob(f"{kind}*"):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _name(entry: Path, kind: str) -> str:
+    """Return the name that a folder had, or will have."""
+    return entry.name.removeprefix(kind).partition("-")[2]

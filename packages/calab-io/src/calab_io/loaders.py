@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from .documents import as_path
 from .errors import CalabFormatError, MissingKeyError
-from .formats.minian import CELLS, FRAMES, store_of
-from .hdf5 import dataset, open_hdf5, scalar
-from .labelled import axes_of, names_in, open_labelled
-from .zarr_store import open_array, values_of
+from .files.hdf5 import dataset, open_hdf5, scalar
+from .files.zarr_store import open_array, values_of
+from .formats.minian.labelled import axes_of, names_in, open_labelled
+from .formats.minian.reader import CELLS, FRAMES, store_of
 
 __all__ = ["load_caiman", "load_minian"]
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import MAGIC, load_array
 from .errors import CalabFormatError
-from .tables import read_table
+from .files.npy import MAGIC, load_array
+from .files.tables import read_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

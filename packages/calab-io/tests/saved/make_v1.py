@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from calab_io import Recording  # noqa: E402
-from calab_io.saved import save  # noqa: E402
+from calab_io.writers.saved import save  # noqa: E402
 from layouts.results import FS, cadecon, deconvolution  # noqa: E402
 
 

@@ -82,7 +82,7 @@ def spike_arrays(
     ids, times = result.details.cell_ids.tolist(), list(result.details.spike_times)
     if timestamps is None:
         return {f"cell_{i}": t for i, t in zip(ids, times, strict=True)}
-    from calab_io.nwb_writing.clock import Clock
+    from calab_io.clock import Clock
 
     clock = Clock(result.fs, 0.0, timestamps)
     own = {f"cell_{i}": clock.at(t * result.fs) for i, t in zip(ids, times, strict=True)}

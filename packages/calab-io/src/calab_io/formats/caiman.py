@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError
-from ..hdf5 import dataset, find, is_missing, numbers, open_hdf5, rows_of, scalar, text
+from ..files.hdf5 import dataset, find, is_missing, numbers, open_hdf5, rows_of, scalar, text
 from ..lazy import LazyTraces
 from ..recording import Contents, Request
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError
-from ..footprints import axis_of_cells
-from ..mat import MatFile, open_mat
+from ..files.mat import MatFile, open_mat
 from ..recording import Contents, Request
+from .footprints import axis_of_cells
 
 __all__ = ["OPTIONS", "read", "recognises"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import check_count, rate_of_frames, sort_columns
 from ..errors import CalabFormatError, unreadable
+from ..files.columns import check_count, rate_of_frames, sort_columns
+from ..files.tables import Heading, is_number, read_heading, read_table
 from ..recording import Contents, Request
-from ..tables import Heading, is_number, read_heading, read_table
 from ..traces import doubtful_orientation, oriented
 
 __all__ = ["OPTIONS", "read", "recognises"]

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import MissingKeyError
-from ..footprints import axis_of_cells
-from ..mat import MatFile, open_mat
+from ..files.mat import MatFile, open_mat
 from ..recording import Contents, Request
+from .footprints import axis_of_cells
 
 __all__ = ["OPTIONS", "read", "recognises"]
 

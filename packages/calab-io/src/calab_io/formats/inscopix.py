@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import counts_rows, rate_of_frames
 from ..errors import CalabFormatError, unreadable
+from ..files.columns import counts_rows, rate_of_frames
+from ..files.tables import read_rows, read_table
 from ..recording import Contents, Request
-from ..tables import read_rows, read_table
 
 __all__ = ["OPTIONS", "read", "recognises"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import CalabFormatError, MissingKeyError
-from ..mat import Element, MatFile, open_mat
-from ..mat5 import NUMBERS
+from ..files.mat import Element, MatFile, open_mat
+from ..files.mat5 import NUMBERS
 from ..recording import Contents, Request
 from ..traces import doubtful_orientation
 

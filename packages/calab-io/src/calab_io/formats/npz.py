@@ -12,10 +12,10 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import Header, load_array, read_header
-from ..columns import rate_of_frames
 from ..errors import MOST_LISTED, CalabFormatError, MissingKeyError, unreadable
-from ..hdf5 import MOST_INFLATED
+from ..files.columns import rate_of_frames
+from ..files.hdf5 import MOST_INFLATED
+from ..files.npy import Header, load_array, read_header
 from ..recording import Contents, Request
 from ..traces import doubtful_orientation, oriented
 

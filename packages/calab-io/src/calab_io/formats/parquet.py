@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..columns import UNITS, Columns, check_count, rate_of_frames, sort_columns
 from ..errors import MOST_LISTED, CalabFormatError, MissingKeyError, needs, unreadable
-from ..hdf5 import MOST_INFLATED
+from ..files.columns import UNITS, Columns, check_count, rate_of_frames, sort_columns
+from ..files.hdf5 import MOST_INFLATED
 from ..lazy import LazyTraces
 from ..recording import Contents, Request
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import errno
-import os
-import shutil
 import sys
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from calab_io.documents import read_json_object
+from calab_io.folders import atomic_folder
 
-__all__ = ["RECORD", "clean", "exclusive", "finished", "folder_in_place", "is_replaceable"]
+__all__ = ["RECORD", "exclusive", "finished", "folder_in_place", "is_replaceable"]
 
 #: What a finished folder holds; it says from what, and with which settings, the rest was made.
 RECORD = "session.json"
-#: How folders begin that are being written, and that step aside for their replacement.
-DRAFT, ASIDE = ".calab-draft-", ".calab-aside-"
 #: Held while a run works on a folder; the system lets go of it when the run ends, however it does.
 LOCK = ".calab-batch.lock"
-#: Letters that tell drafts of one name apart, with the hyphen before them.
-TOKEN = 9
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
@@ -81,40 +75,11 @@ def folder_in_place(target: Path) -> Iterator[Path]:
     FileExistsError
         If something is there that is not ours.
     """
-    token = uuid.uuid4().hex[: TOKEN - 1]
-    draft = target.with_name(f"{DRAFT}{target.name}-{token}")
-    draft.mkdir(parents=True)
-    try:
+    with atomic_folder(target) as draft:
+        draft.mkdir()
         yield draft
         if not is_replaceable(target):
             raise FileExistsError(f"{target}: is no result of a batch; choose another --out")
-        # A folder can only take the place of none, so the old one steps aside first.
-        aside = target.with_name(f"{ASIDE}{target.name}-{token}")
-        if target.exists():
-            os.replace(target, aside)
-        os.replace(draft, target)
-        shutil.rmtree(aside, ignore_errors=True)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def clean(out: Path) -> None:
-    """Remove what runs that were killed have left half done.
-
-    Parameters
-    ----------
-    out : Path
-        The folder of the batch, which no other run works on.
-    """
-    for entry in out.glob(f"{ASIDE}*"):
-        target = out / entry.name.removeprefix(ASIDE)[:-TOKEN]
-        if target.exists():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            # Killed between both renames: the old result comes back.
-            os.replace(entry, target)
-    for entry in out.glob(f"{DRAFT}*"):
-        shutil.rmtree(entry, ignore_errors=True)
 
 
 @contextmanager

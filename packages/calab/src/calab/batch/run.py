@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from calab_io.documents import as_path
+from calab_io.folders import clean
 from calab_solver._parameters import as_count
 
 from .cluster import clustered
-from .ledger import RECORD, clean, exclusive, finished
+from .ledger import RECORD, exclusive, finished
 from .session import Outcome, Task
 from .sessions import Session, find_sessions
 from .settings import BatchSettings, checked, load_settings

@@ -1,0 +1,210 @@
+"""HDF5 files, read with errors that name the file, the key and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CalabFormatError, MissingKeyError, needs, unreadable
+from .hdf5_heap import refuse_endless_heap
+
+__all__ = [
+    "MAGIC",
+    "dataset",
+    "find",
+    "is_hdf5",
+    "is_missing",
+    "numbers",
+    "open_hdf5",
+    "rows_of",
+    "scalar",
+    "text",
+]
+
+MAGIC = b"\x89HDF\r\n\x1a\n"
+#: A data set larger than this many times its file is not believed: compression (deflate) reaches
+#: 1032, and a damaged size would be asked of the memory.
+MOST_INFLATED = 1100
+#: What CaImAn writes for None.
+PLACEHOLDERS = {b"NoneType", "NoneType", b"None", "None"}
+
+
+def is_hdf5(path: Path) -> bool:
+    """Tell whether a file begins as HDF5 files do; MATLAB's have 512 bytes before that."""
+    try:
+        with path.open("rb") as file:
+            if file.read(8) == MAGIC:
+                return True
+            file.seek(512)
+            return file.read(8) == MAGIC
+    except OSError:
+        return False
+
+
+@contextmanager
+def open_hdf5(path: Path, extra: str) -> Iterator[Any]:
+    """Open a file for reading.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    extra : str
+        Extra of `calab` that brings h5py.
+
+    Yields
+    ------
+    h5py.File
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    CalabFormatError
+        If it is not HDF5, or what happens within the block says that it is damaged.
+    ImportError
+        If h5py is not installed.
+    """
+    h5py = needs("h5py", extra, "reading HDF5")
+    if path.is_dir():
+        raise CalabFormatError(path, "expected a file, got a folder")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    if not is_hdf5(path):
+        raise CalabFormatError(path, "expected an HDF5 file", "name the file that was saved")
+    refuse_endless_heap(path)
+    with unreadable(path), h5py.File(path, "r") as file:
+        yield file
+
+
+def find(file: Any, key: str) -> Any:
+    """Return what is at a key, or None; a link that leads nowhere, or elsewhere, is nothing."""
+    item = file
+    for name in key.split("/"):
+        if not hasattr(item, "keys") or name not in item:
+            return None
+        if hasattr(item.get(name, getlink=True), "filename"):
+            # Into another file, which nobody asked to be read.
+            return None
+        item = item.get(name)
+    return item
+
+
+def is_missing(item: Any) -> bool:
+    """Tell whether something is not there, or is a placeholder for None."""
+    if item is None:
+        return True
+    if not hasattr(item, "dtype"):
+        return False
+    if item.shape == () and _is_text(item.dtype):
+        return item[()] in PLACEHOLDERS
+    return item.shape is None
+
+
+def dataset(file: Any, key: str, *, remedy: str | None = None) -> Any:
+    """Return a data set of real numbers.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+    key : str
+        Path of the data set.
+    remedy : str, optional
+        What to do if it is missing.
+
+    Returns
+    -------
+    h5py.Dataset
+
+    Raises
+    ------
+    MissingKeyError
+        If it is not there, or a placeholder.
+    CalabFormatError
+        If it is a group, holds no numbers or claims an impossible size.
+    """
+    item, path = find(file, key), Path(file.filename)
+    if is_missing(item):
+        raise MissingKeyError(path, key, _names_near(file, key), remedy)
+    if not hasattr(item, "dtype"):
+        raise CalabFormatError(path, "expected numbers, got a group", remedy, key=key)
+    if item.dtype.kind not in "fiub":
+        raise CalabFormatError(path, f"expected numbers, got {item.dtype}", remedy, key=key)
+    if item.size * item.dtype.itemsize > MOST_INFLATED * path.stat().st_size:
+        problem = f"expected data that fit the file, got shape {item.shape}"
+        raise CalabFormatError(path, problem, "the file may be damaged", key=key)
+    return item
+
+
+def numbers(file: Any, key: str, ndim: int) -> NDArray[Any] | None:
+    """Read a small array of numbers with so many axes, or None where it is missing."""
+    if is_missing(find(file, key)):
+        return None
+    item = dataset(file, key)
+    if item.ndim != ndim:
+        problem = f"expected {ndim} axes, got shape {item.shape}"
+        raise CalabFormatError(file.filename, problem, key=key)
+    return np.asarray(item[()])
+
+
+def scalar(file: Any, key: str) -> float | None:
+    """Read one number, also one in an array of size 1, or None where it is missing."""
+    if is_missing(find(file, key)):
+        return None
+    item = dataset(file, key)
+    if item.size != 1:
+        raise CalabFormatError(
+            file.filename, f"expected one number, got shape {item.shape}", key=key
+        )
+    return float(np.ravel(item[()])[0])
+
+
+def text(group: Any, name: str) -> str | None:
+    """Read a string that is an attribute, or a data set as older versions wrote it."""
+    value = None
+    if name in group.attrs:
+        # Of another type, as a damaged one is, reading it may end the interpreter.
+        value = group.attrs[name] if _is_text(group.attrs.get_id(name).dtype) else None
+    else:
+        item = find(group, name)
+        if item is not None and getattr(item, "shape", None) == () and _is_text(item.dtype):
+            value = item[()]
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return value if isinstance(value, str) and value not in PLACEHOLDERS else None
+
+
+def rows_of(item: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Read some rows of a data set, from the first to the last in one go.
+
+    HDF5 reads a stretch many times faster than a list of rows.
+    """
+    first, last = int(rows.min()), int(rows.max()) + 1
+    stretch = item[first:last]
+    if rows.size == last - first and np.all(np.diff(rows) == 1):
+        return np.asarray(stretch)
+    return np.asarray(stretch[rows - first])
+
+
+def _is_text(dtype: np.dtype[Any]) -> bool:
+    """Tell text from sequences, which h5py also reads as objects."""
+    metadata: Mapping[str, Any] = dtype.metadata or {}
+    variable = metadata.get("vlen")
+    return dtype.kind in "SU" or (dtype.kind == "O" and variable in (str, bytes))
+
+
+def _names_near(file: Any, key: str) -> list[str]:
+    """List what stands beside a missing key, with the path of its group."""
+    *parents, _ = key.split("/")
+    while parents:
+        group = find(file, "/".join(parents))
+        if hasattr(group, "keys"):
+            return [f"{'/'.join(parents)}/{name}" for name in group]
+        parents.pop()
+    return list(file)

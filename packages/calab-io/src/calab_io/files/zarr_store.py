@@ -1,0 +1,236 @@
+"""Arrays in zarr stores, versions 2 and 3, read with errors that name store, array and remedy."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..documents import read_json_object
+from ..errors import CalabFormatError, MissingKeyError, needs, unreadable
+from .zarr_chunks import check_blosc, folder_of
+
+__all__ = ["dimensions", "is_array", "names_in", "open_array", "rows_of", "values_of"]
+
+#: Documents that say what an array is like, by version.
+DOCUMENTS = {3: "zarr.json", 2: ".zarray"}
+#: Codecs that are trusted with damaged data, of which an array has one at most: others may read
+#: outside of their memory, and `pickle` runs what it finds.
+COMPRESSIONS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
+#: Codecs of version 3 that only lay out numbers.
+LAYOUTS = {"bytes", "transpose"}
+#: An array larger than this many times its files is not believed: zstandard reaches 32768, and a
+#: damaged size would be asked of the memory.
+MOST_INFLATED = 40_000
+#: Entries of a store that an error is told of at most.
+MOST_ENTRIES = 1000
+
+
+def is_array(store: Path, name: str) -> bool:
+    """Tell whether a store has an array of a name.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group.
+    name : str
+        Of the array in it.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    CalabFormatError
+        If what is there cannot be read.
+    """
+    version = _version(store / name)
+    # A group of version 3 has a document of the same name.
+    return version == 2 or (
+        version == 3 and _document(store / name, DOCUMENTS[3]).get("node_type") == "array"
+    )
+
+
+def dimensions(store: Path, name: str) -> tuple[str, ...] | None:
+    """Return the names of an array's axes, or None where it does not say.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group.
+    name : str
+        Of an array that is in it.
+
+    Returns
+    -------
+    tuple of str or None
+
+    Raises
+    ------
+    CalabFormatError
+        If its description cannot be read.
+    """
+    folder = store / name
+    if _version(folder) == 3:
+        names = _document(folder, DOCUMENTS[3]).get("dimension_names")
+    elif (folder / ".zattrs").is_file():
+        names = _document(folder, ".zattrs").get("_ARRAY_DIMENSIONS")
+    else:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(axis, str) for axis in names):
+        return None
+    return tuple(names)
+
+
+def open_array(store: Path, name: str, extra: str, *, remedy: str | None = None) -> Any:
+    """Open an array of real numbers for reading.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group.
+    name : str
+        Of the array in it.
+    extra : str
+        Extra of `calab` that brings zarr.
+    remedy : str, optional
+        What to do if it is missing.
+
+    Returns
+    -------
+    zarr.Array
+
+    Raises
+    ------
+    MissingKeyError
+        If it is not there.
+    CalabFormatError
+        If it cannot be read, holds no numbers, claims an impossible size or is compressed in a
+        way that is not trusted.
+    ImportError
+        If zarr is not installed.
+    """
+    zarr = needs("zarr", extra, "reading zarr stores")
+    if not is_array(store, name):
+        raise MissingKeyError(store, name, names_in(store), remedy)
+    with unreadable(store / name):
+        array = zarr.open_array(str(store / name), mode="r", zarr_format=_version(store / name))
+        codecs = _codecs(array.metadata.to_dict())
+    if array.dtype.kind not in "fiub":
+        raise CalabFormatError(store, f"expected numbers, got {array.dtype}", remedy, key=name)
+    if not (COMPRESSIONS.issuperset(codecs) and len(codecs) < 2):
+        expected = f"expected at most one of the compressions {', '.join(sorted(COMPRESSIONS))}"
+        remedy = "save it again from xarray with its defaults"
+        raise CalabFormatError(store, f"{expected}, got {', '.join(codecs)}", remedy, key=name)
+    claimed = math.prod(array.shape) * array.dtype.itemsize
+    if not _is_within(store / name, claimed):
+        problem = f"expected data that fit its files, got shape {array.shape}"
+        raise CalabFormatError(store, problem, "the store may be damaged", key=name)
+    return array
+
+
+def rows_of(array: Any, rows: NDArray[np.intp], axis: int = 0) -> NDArray[Any]:
+    """Read what stands at some places of one of two axes, from the chunks that hold it.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        With two axes, from `open_array`.
+    rows : numpy.ndarray of int
+        Places on the axis, in the order in which they will stand.
+    axis : int, optional
+        Which axis becomes the first one.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_rows, length of the other axis)
+
+    Raises
+    ------
+    CalabFormatError
+        If a chunk is damaged.
+    """
+    first, last = int(rows.min()), int(rows.max()) + 1
+    if _codecs(array.metadata.to_dict()) == ["blosc"]:
+        check_blosc(array, {axis: np.unique(rows // array.chunks[axis]).tolist()})
+    with unreadable(folder_of(array)):
+        if rows.size == last - first and np.all(np.diff(rows) == 1):
+            # Twice as fast as a list of them.
+            found = array[first:last] if axis == 0 else array[:, first:last]
+        else:
+            found = array.oindex[rows] if axis == 0 else array.oindex[:, rows]
+    return np.asarray(found if axis == 0 else found.T)
+
+
+def values_of(array: Any) -> NDArray[Any]:
+    """Read all of an array.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        From `open_array`.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    CalabFormatError
+        If a chunk is damaged.
+    """
+    if _codecs(array.metadata.to_dict()) == ["blosc"]:
+        check_blosc(array, {})
+    with unreadable(folder_of(array)):
+        return np.asarray(array[...])
+
+
+def names_in(store: Path) -> list[str]:
+    """List the arrays and groups in a store.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group, or one of stores.
+
+    Returns
+    -------
+    list of str
+    """
+    entries = itertools.islice(store.iterdir(), MOST_ENTRIES)
+    return [entry.name for entry in entries if entry.is_dir()]
+
+
+def _version(folder: Path) -> int | None:
+    """Tell the version of the array, or for 3 also the group, in a folder; the newer one wins."""
+    return next((version for version, name in DOCUMENTS.items() if (folder / name).is_file()), None)
+
+
+def _document(folder: Path, name: str) -> dict[str, Any]:
+    with unreadable(folder):
+        return read_json_object(folder / name)
+
+
+def _codecs(metadata: dict[str, Any]) -> list[str]:
+    """Name the codecs that data pass through, but for those that only lay them out."""
+    if metadata["zarr_format"] == 3:
+        return [codec["name"] for codec in metadata["codecs"] if codec["name"] not in LAYOUTS]
+    chain = (*(metadata["filters"] or ()), metadata["compressor"])
+    return [codec["id"] for codec in chain if codec is not None]
+
+
+def _is_within(folder: Path, claimed: int) -> bool:
+    """Tell whether so many bytes may come from an array's files, looking at no more than needed."""
+    stored = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            if stored * MOST_INFLATED >= claimed:
+                return True
+            stored += (Path(root) / name).stat().st_size
+    return stored * MOST_INFLATED >= claimed

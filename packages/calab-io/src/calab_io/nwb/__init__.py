@@ -1,1 +1,0 @@
-"""What the reader of NWB files is made of."""

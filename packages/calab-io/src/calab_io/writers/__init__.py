@@ -1,0 +1,1 @@
+"""Results for other tools, and in a file of their own."""
