@@ -116,8 +116,20 @@ def test_what_is_in_another_file_is_not_read(path, tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["YrA"] = np.ones((6, 200))
     change(path, YrA=h5py.ExternalLink(str(tmp_path / "other.h5"), "/YrA"), R=NONE)
-    with pytest.raises(MissingKeyError, match=r"estimates/YrA: not found"):
-        read(path, trace="raw")
+    with pytest.raises(
+        CalabFormatError, match="estimates/YrA: is a link to another file"
+    ):
+        read(path)
+
+
+def test_data_in_another_file_are_not_read(path, tmp_path):
+    (tmp_path / "raw.bin").write_bytes(bytes(6 * 200 * 8))
+    with h5py.File(path, "r+") as file:
+        del file["estimates/C"]
+        outside = [(str(tmp_path / "raw.bin"), 0, 6 * 200 * 8)]
+        file.create_dataset("estimates/C", shape=(6, 200), dtype="f8", external=outside)
+    with pytest.raises(CalabFormatError, match="estimates/C: its data are in another file"):
+        read(path)
 
 
 def test_a_version_that_is_no_text(path):

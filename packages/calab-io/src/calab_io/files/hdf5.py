@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError, needs, unreadable
 from .hdf5_heap import refuse_endless_heap
+from .hdf5_links import ELSEWHERE, is_elsewhere, resolve
 
 __all__ = [
     "MAGIC",
@@ -83,16 +84,9 @@ def open_hdf5(path: Path, extra: str) -> Iterator[Any]:
 
 
 def find(file: Any, key: str) -> Any:
-    """Return what is at a key, or None; a link that leads nowhere, or elsewhere, is nothing."""
-    item = file
-    for name in key.split("/"):
-        if not hasattr(item, "keys") or name not in item:
-            return None
-        if hasattr(item.get(name, getlink=True), "filename"):
-            # Into another file, which nobody asked to be read.
-            return None
-        item = item.get(name)
-    return item
+    """Return what is at a key, or None; what a link to another file names is refused."""
+    where = resolve(file, key)
+    return file[where] if where else None
 
 
 def is_missing(item: Any) -> bool:
@@ -127,7 +121,7 @@ def dataset(file: Any, key: str, *, remedy: str | None = None) -> Any:
     MissingKeyError
         If it is not there, or a placeholder.
     CalabFormatError
-        If it is a group, holds no numbers or claims an impossible size.
+        If it is a group, holds no numbers, claims an impossible size or stands in another file.
     """
     item, path = find(file, key), Path(file.filename)
     if is_missing(item):
@@ -136,6 +130,9 @@ def dataset(file: Any, key: str, *, remedy: str | None = None) -> Any:
         raise CalabFormatError(path, "expected numbers, got a group", remedy, key=key)
     if item.dtype.kind not in "fiub":
         raise CalabFormatError(path, f"expected numbers, got {item.dtype}", remedy, key=key)
+    if is_elsewhere(item):
+        problem = "its data are in another file, which is not read"
+        raise CalabFormatError(path, problem, ELSEWHERE, key=key)
     if item.size * item.dtype.itemsize > MOST_INFLATED * path.stat().st_size:
         problem = f"expected data that fit the file, got shape {item.shape}"
         raise CalabFormatError(path, problem, "the file may be damaged", key=key)
@@ -172,7 +169,7 @@ def text(group: Any, name: str) -> str | None:
         # Of another type, as a damaged one is, reading it may end the interpreter.
         value = group.attrs[name] if _is_text(group.attrs.get_id(name).dtype) else None
     else:
-        item = find(group, name)
+        item = find(group.file, f"{group.name}/{name}")
         if item is not None and getattr(item, "shape", None) == () and _is_text(item.dtype):
             value = item[()]
     if isinstance(value, bytes):

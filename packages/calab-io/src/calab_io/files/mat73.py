@@ -41,7 +41,8 @@ class Hdf5Mat:
 
     def find(self, key: str) -> Element | None:
         """Return what is at a key, or None."""
-        item = find(self._file, key.replace(".", "/"))
+        names = key.split(".")
+        item = find(self._file, "/".join(names)) if all(names) else None
         if item is None:
             return None
         kind = _class_of(item)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import MissingKeyError
-from .tree import groups, own_dataset, words
+from ...files.hdf5 import dataset
+from .tree import groups, words
 
 __all__ = ["NEUROPIL", "Series", "catalogue"]
 
@@ -151,7 +152,7 @@ def _of_caiman(file: Any, key: str, kinds: dict[str, str], residuals: list[str])
     if len(found) != 1:
         lacks = f"{len(found)} residuals" if found else "no residuals"
         return Series(key, "denoised", lacks=lacks, notes=notes)
-    shapes = [own_dataset(file, f"{one}/data").shape for one in (key, found[0])]
+    shapes = [dataset(file, f"{one}/data").shape for one in (key, found[0])]
     if sorted(shapes[0]) != sorted(shapes[1]):
         lacks = f"residuals of shape {shapes[1]} for a fit of {shapes[0]}"
         return Series(key, "denoised", lacks=lacks, notes=notes)

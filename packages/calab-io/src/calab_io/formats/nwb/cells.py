@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CalabFormatError, needs
-from .tree import EXTRA, attribute, own_dataset, resolve
+from ...files.hdf5 import dataset
+from ...files.hdf5_links import resolve
+from .tree import EXTRA, attribute
 
 __all__ = ["Cells", "cells_of"]
 
@@ -104,7 +106,7 @@ class _Table:
         if name not in self.names:
             return None
         try:
-            item = own_dataset(self.file, f"{self.key}/{self.names[name]}")
+            item = dataset(self.file, f"{self.key}/{self.names[name]}")
         except CalabFormatError:
             return None
         fits = item.ndim in (1, 2) and item.shape[0] == self.n_rows and item.size
@@ -129,7 +131,7 @@ def _accepted(table: _Table) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]
 
 
 def _integers(file: Any, key: str) -> NDArray[np.int64]:
-    item = own_dataset(file, key)
+    item = dataset(file, key)
     if item.ndim != 1 or item.dtype.kind not in "iu":
         problem = f"expected a list of whole numbers, got {item.dtype}, shape {item.shape}"
         raise CalabFormatError(file.filename, problem, key=key)
@@ -139,7 +141,7 @@ def _integers(file: Any, key: str) -> NDArray[np.int64]:
 def _table_of(file: Any, rois: str) -> str:
     """Find the table that rows are of, which an attribute refers to."""
     h5r = needs("h5py", EXTRA, "reading NWB").h5r
-    reference = attribute(own_dataset(file, rois), "table")
+    reference = attribute(dataset(file, rois), "table")
     target: Any = file[reference] if isinstance(reference, h5r.Reference) and reference else None
     where = resolve(file, target.name) if hasattr(target, "keys") and target.name else None
     if where is None:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CalabFormatError
-from ...files.hdf5 import open_hdf5, rows_of
+from ...files.hdf5 import dataset, open_hdf5, rows_of
+from ...files.hdf5_links import resolve
 from ...timestamps import rate_of
-from .tree import EXTRA, attribute, own_dataset, resolve
+from .tree import EXTRA, attribute
 
 __all__ = ["Samples", "Sum", "Times", "samples_of", "times_of"]
 
@@ -110,7 +111,7 @@ def samples_of(file: Any, key: str, n_cells: int, n_frames: int | None = None) -
     CalabFormatError
         If they are not of that many cells, or their conversion is not a number.
     """
-    item = own_dataset(file, f"{key}/data")
+    item = dataset(file, f"{key}/data")
     shape = (*item.shape, 1) if item.ndim == n_cells == 1 else item.shape
     frames_first = _frames_first(shape, n_cells, n_frames)
     if frames_first is None:
@@ -202,7 +203,7 @@ def times_of(file: Any, key: str, fs: float | None) -> Times:
     where = resolve(file, f"{key}/timestamps")
     if where is not None:
         try:
-            stamps, rate, notes = rate_of(own_dataset(file, where)[()], path, where)
+            stamps, rate, notes = rate_of(dataset(file, where)[()], path, where)
             return Times(rate, stamps, notes=notes)
         except CalabFormatError:
             if fs is None:
@@ -212,7 +213,7 @@ def times_of(file: Any, key: str, fs: float | None) -> Times:
     where = resolve(file, f"{key}/starting_time")
     if where is None:
         return Times()
-    item = own_dataset(file, where)
+    item = dataset(file, where)
     start = float(item[()]) if item.shape == () and np.isfinite(item[()]) else None
     rate = attribute(item, "rate")
     return Times(float(rate) if _is_number(rate) else None, start=start)

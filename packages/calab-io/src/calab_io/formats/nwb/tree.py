@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import CalabFormatError, needs
-from ...files.hdf5 import dataset
+from ...files.hdf5_links import encoded, is_elsewhere, resolve
 
-__all__ = ["EXTRA", "attribute", "groups", "own_dataset", "resolve", "text_of", "words"]
+__all__ = ["EXTRA", "attribute", "groups", "text_of", "words"]
 
 EXTRA = "nwb"
 #: Where series stand that belong to the recording.
@@ -23,8 +23,6 @@ TOPS = ("processing", "acquisition")
 MOST_GROUPS = 10_000
 #: Groups within groups; series stand at depth 4.
 MOST_DEPTH = 12
-#: Links to links that are followed.
-MOST_HOPS = 16
 #: Bytes of an attribute, and strings of a text, that are read.
 MOST_TEXT = 1 << 16
 #: Texts in which a tool may be named.
@@ -38,82 +36,6 @@ TEXTS = (
     "general/source_script",
     "general/was_generated_by",
 )
-ELSEWHERE = "save it from the tool that wrote it with its data in one file"
-
-
-def resolve(file: Any, key: str) -> str | None:
-    """Follow a path, and the links on it, to where something stands.
-
-    Parameters
-    ----------
-    file : h5py.File
-        The file.
-    key : str
-        Path from the root.
-
-    Returns
-    -------
-    str or None
-        Its path without links; None where there is nothing.
-
-    Raises
-    ------
-    CalabFormatError
-        If the path leads into another file, or in circles.
-    """
-    h5l = needs("h5py", EXTRA, "reading NWB").h5l
-    todo, done, hops, item = key.split("/"), [], 0, file
-    while todo:
-        name = todo.pop(0)
-        if name in ("", "."):
-            continue
-        if not hasattr(item, "keys") or not item.id.links.exists(_encoded(name)):
-            return None
-        links = item.id.links
-        kind = links.get_info(_encoded(name)).type
-        if kind == h5l.TYPE_HARD:
-            done.append(name)
-            item = item[name]
-            continue
-        hops += 1
-        if kind != h5l.TYPE_SOFT or hops > MOST_HOPS:
-            what = "in circles" if kind == h5l.TYPE_SOFT else "to another file, which is not read"
-            raise CalabFormatError(file.filename, f"is a link {what}", ELSEWHERE, key=key)
-        target = links.get_val(_encoded(name)).decode(errors="surrogateescape")
-        if target.startswith("/"):
-            item, done = file, []
-        todo = target.split("/") + todo
-    return "/".join(done)
-
-
-def own_dataset(file: Any, key: str, *, remedy: str | None = None) -> Any:
-    """Return a data set of real numbers that stand in the file itself.
-
-    Parameters
-    ----------
-    file : h5py.File
-        The file.
-    key : str
-        Path of the data set, which may be a link.
-    remedy : str, optional
-        What to do if it is missing.
-
-    Returns
-    -------
-    h5py.Dataset
-
-    Raises
-    ------
-    MissingKeyError
-        If it is not there.
-    CalabFormatError
-        If it is no data set of numbers, or stands in another file.
-    """
-    item = dataset(file, resolve(file, key) or key, remedy=remedy)
-    if _is_elsewhere(item):
-        problem = "its data are in another file, which is not read"
-        raise CalabFormatError(file.filename, problem, ELSEWHERE, key=key)
-    return item
 
 
 def attribute(item: Any, name: str) -> Any:
@@ -205,7 +127,7 @@ def text_of(file: Any, key: str) -> str | None:
     item: Any = file[where] if where else None
     if getattr(item, "shape", None) is None or not _is_plain(item.id):
         return None
-    if item.nbytes > MOST_TEXT or _is_elsewhere(item):
+    if item.nbytes > MOST_TEXT or is_elsewhere(item):
         return None
     values = [*np.asarray(item[()], dtype=np.object_).ravel(), attribute(item, "file_name")]
     return "\n".join(one for one in map(_decoded, values) if isinstance(one, str)) or None
@@ -220,24 +142,16 @@ def _is_plain(known: Any) -> bool:
     return known.get_type().get_class() in {h5t.STRING, h5t.INTEGER, h5t.FLOAT, h5t.REFERENCE}
 
 
-def _is_elsewhere(item: Any) -> bool:
-    return bool(item.is_virtual or item.external)
-
-
 def _children(group: Any) -> tuple[list[str], list[str]]:
     """List what stands in a group, and what is a link to another file.
 
     Soft links are neither: what they lead to is found where it stands.
     """
     h5l = needs("h5py", EXTRA, "reading NWB").h5l
-    kinds = {name: group.id.links.get_info(_encoded(name)).type for name in sorted(group)}
+    kinds = {name: group.id.links.get_info(encoded(name)).type for name in sorted(group)}
     inside = [name for name, kind in kinds.items() if kind == h5l.TYPE_HARD]
     return inside, [name for name, kind in kinds.items() if kind == h5l.TYPE_EXTERNAL]
 
 
 def _decoded(value: Any) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _encoded(name: str) -> bytes:
-    return name.encode(errors="surrogateescape")
