@@ -8,6 +8,7 @@ import pytest
 import zarr
 from calab_core import run_cadecon
 from calab_core.cadecon import pipeline, working
+from calab_core.cadecon.rows import Rows
 from calab_sim import presets, simulate
 
 FS = 30.0
@@ -153,6 +154,22 @@ def test_the_kernel_is_looked_for_in_some_cells_only(traces, monkeypatch):
     rows = [int(np.argmin(np.abs(traces[:, 100] - row[100]))) for row in seen[0][[0, 1, 2]]]
     assert rows == [0, 2, 6]
     assert found.activity.shape == traces.shape
+
+
+def test_what_is_kept_together_is_read_once(traces):
+    asked = []
+
+    class Source:
+        shape, dtype, chunks = (11, 1500), np.dtype("f4"), (4, 1500)
+
+        def __getitem__(self, cells):
+            asked.append(cells)
+            return traces[cells]
+
+    rows = Rows(Source(), gaps=True)
+    cells = np.array([0, 2, 3, 9])
+    np.testing.assert_array_equal(rows.take(cells, slice(5, 9)), traces[cells, 5:9])
+    assert asked == [slice(0, 4), slice(9, 10)]
 
 
 def test_the_cell_of_a_bad_sample_is_named(traces, tmp_path):

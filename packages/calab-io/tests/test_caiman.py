@@ -116,9 +116,7 @@ def test_what_is_in_another_file_is_not_read(path, tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["YrA"] = np.ones((6, 200))
     change(path, YrA=h5py.ExternalLink(str(tmp_path / "other.h5"), "/YrA"), R=NONE)
-    with pytest.raises(
-        CalabFormatError, match="estimates/YrA: is a link to another file"
-    ):
+    with pytest.raises(CalabFormatError, match="estimates/YrA: is a link to another file"):
         read(path)
 
 

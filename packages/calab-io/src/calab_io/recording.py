@@ -60,6 +60,23 @@ class Recording:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def origin(self) -> dict[str, Any]:
+        """Return where the traces come from, as JSON can express it.
+
+        Returns
+        -------
+        dict
+            ``source``, ``format``, ``trace``, ``why``, ``notes`` and ``known`` (`provenance`).
+        """
+        return {
+            "source": str(self.source),
+            "format": self.format,
+            "trace": self.trace,
+            "why": self.why,
+            "notes": list(self.notes),
+            "known": dict(self.provenance),
+        }
+
     @property
     def n_cells(self) -> int:
         """Number of cells."""

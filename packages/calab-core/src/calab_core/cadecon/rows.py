@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,7 +53,8 @@ class Rows:
         for cells, traces in slabs(self._source, self.slab_cells):
             cells = slice(cells.start, cells.start + len(traces))
             with numbered(cells):
-                yield cells, self._checked(traces)
+                checked = self._checked(traces)
+            yield cells, checked
 
     @property
     def slab_cells(self) -> int:
@@ -68,7 +68,7 @@ class Rows:
         Parameters
         ----------
         cells : numpy.ndarray of int
-            Which, from low to high.
+            Which, at least one, from low to high.
         frames : slice
             Which frames.
 
@@ -79,8 +79,7 @@ class Rows:
         if self._source is None:
             whole = cells.size == self.shape[0]
             return self._batch[:, frames] if whole else self._batch[cells, frames]
-        parts = [as_batch("traces", part) for part in _runs(self._source, cells, frames)]
-        return np.concatenate(parts) if parts else np.empty((0, self.shape[1]))
+        return as_batch("traces", _picked(self._source, cells, frames, self.slab_cells))
 
     def _checked(self, traces: Any) -> NDArray[np.floating]:
         batch = as_batch("traces", traces, gaps=self._gaps)
@@ -110,7 +109,7 @@ class Frames:
         if out is not None and not callable(out):
             expected = "a function that makes an array, given name, shape, type and cells"
             raise TypeError(f"out: expected {expected}, got {type(out).__name__}")
-        self._in_memory = out is None
+        self._in_memory, self._slab_cells = out is None, slab_cells
         single = np.dtype(np.float32)
         self.arrays: dict[str, Any] = {
             name: np.zeros(shape, single) if out is None else out(name, shape, single, slab_cells)
@@ -135,17 +134,16 @@ class Frames:
             self.arrays[name][cells] = values
 
     def take(self, name: str, cells: NDArray[np.int64], frames: slice) -> NDArray[np.float32]:
-        """Return what was put for single cells, from low to high."""
+        """Return what was put for single cells, at least one, from low to high."""
         if self._in_memory:
             return np.asarray(self.arrays[name][cells, frames])
-        parts = list(_runs(self.arrays[name], cells, frames))
-        return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+        return _picked(self.arrays[name], cells, frames, self._slab_cells)
 
 
-def _runs(source: Any, cells: NDArray[np.int64], frames: slice) -> Iterator[NDArray[Any]]:
-    """Read cells that follow each other in one go."""
-    borders = np.flatnonzero(np.diff(cells) != 1) + 1
-    for first, last in pairwise([0, *borders.tolist(), cells.size]):
-        if first < last:
-            rows = slice(int(cells[first]), int(cells[last - 1]) + 1)
-            yield np.asarray(source[rows])[:, frames]
+def _picked(source: Any, cells: NDArray[np.int64], frames: slice, size: int) -> NDArray[Any]:
+    """Read single cells, those of a slab in one go: what is kept together is read once."""
+    parts = []
+    for slab in np.split(cells, np.flatnonzero(np.diff(cells // size)) + 1):
+        first, last = int(slab[0]), int(slab[-1]) + 1
+        parts.append(np.asarray(source[first:last])[slab - first, frames])
+    return np.concatenate(parts)

@@ -149,7 +149,7 @@ def label(
         units=_units(known, trace_unit, len(cells)),
         trace_unit=trace_unit,
         result=known,
-        provenance={} if recording is None else _provenance(recording),
+        provenance={} if recording is None else recording.origin(),
         single=activity.ndim == 1,
     )
 
@@ -205,17 +205,6 @@ def _rate(fs: float | None, recording: Recording | None, known: float | None) ->
     if not (math.isfinite(rate) and rate > 0):
         raise ValueError(f"fs: expected a positive, finite rate in Hz, got {rate}")
     return rate
-
-
-def _provenance(recording: Recording) -> dict[str, Any]:
-    return {
-        "source": str(recording.source),
-        "format": recording.format,
-        "trace": recording.trace,
-        "why": recording.why,
-        "notes": list(recording.notes),
-        "known": dict(recording.provenance),
-    }
 
 
 def _shape(traces: Any) -> str:

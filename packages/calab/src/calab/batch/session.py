@@ -142,7 +142,10 @@ def _done(task: Task, notes: list[str]) -> tuple[str, dict[str, Any]]:
             "schema_version": SCHEMA_VERSION,
             "name": task.session.name,
             "session": str(task.session.path),
-            **_origin(recording),
+            **recording.origin(),
+            "cells": recording.n_cells,
+            "frames": recording.n_frames,
+            "fs": recording.fs,
             **made_from,
             "settings": task.effective().model_dump(mode="json"),
             "versions": versions(),
@@ -215,20 +218,6 @@ def _write(
             quality=judged,
             title=f"CaLab: {name}",
         )
-
-
-def _origin(recording: Recording) -> dict[str, Any]:
-    return {
-        "source": str(recording.source),
-        "format": recording.format,
-        "trace": recording.trace,
-        "why": recording.why,
-        "notes": list(recording.notes),
-        "provenance": dict(recording.provenance),
-        "cells": recording.n_cells,
-        "frames": recording.n_frames,
-        "fs": recording.fs,
-    }
 
 
 def input_hash(recording: Recording) -> str:

@@ -15,22 +15,22 @@ from .session import Outcome
 __all__ = ["COLUMNS", "TABLES", "write_tables"]
 
 TABLES = ("sessions.csv", "failures.csv")
-#: What the table of sessions says of each, by its name in the summary of a result.
-COLUMNS = {
-    "cells": "cells",
-    "frames": "frames",
-    "fs_hz": "fs_hz",
-    "tau_rise_s": "tau_rise_s",
-    "tau_decay_s": "tau_decay_s",
-    "kernel_method": "kernel_method",
-    "kernel_doubt": "kernel_doubt",
-    "scale_known": "scale_known",
-    "spikes": "spikes",
-    "spikes_per_s": "spikes_per_s",
-    "snr_median": "snr_median",
-    "noise_median": "noise_median",
-    "pve_median": "pve_median",
-}
+#: What the table of sessions says of each, by its names in the summary of a result.
+COLUMNS = (
+    "cells",
+    "frames",
+    "fs_hz",
+    "tau_rise_s",
+    "tau_decay_s",
+    "kernel_method",
+    "kernel_doubt",
+    "scale_known",
+    "spikes",
+    "spikes_per_s",
+    "snr_median",
+    "noise_median",
+    "pve_median",
+)
 
 
 def write_tables(out: Path, outcomes: Sequence[Outcome]) -> None:
@@ -60,7 +60,7 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         "name": outcome.name,
         "source": outcome.source,
         "status": outcome.status,
-        **{column: summary.get(key) for column, key in COLUMNS.items()},
+        **{column: summary.get(column) for column in COLUMNS},
         "excluded": len(summary.get("excluded", {})) if summary else None,
         "flags": flags,
         "seconds": round(outcome.seconds, 3),

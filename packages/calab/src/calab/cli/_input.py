@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FLAGS", "Reading", "Recording", "read_recording"]
+__all__ = ["FLAGS", "Input", "Reading", "read_recording"]
 
 #: Option by the argument of `calab.read` that it sets.
 FLAGS = {
@@ -48,8 +48,8 @@ class Reading:
     skip_rows: int = 0
 
 
-class Recording(NamedTuple):
-    """Traces with what is known about them.
+class Input(NamedTuple):
+    """Traces in memory and what is known of them; an array alone does not say its rate.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Recording(NamedTuple):
         return self.fs
 
 
-def read_recording(file: Path, reading: Reading) -> Recording:
+def read_recording(file: Path, reading: Reading) -> Input:
     """Read a recording, whatever tool wrote it.
 
     Parameters
@@ -100,7 +100,7 @@ def read_recording(file: Path, reading: Reading) -> Recording:
 
     Returns
     -------
-    Recording
+    Input
 
     Raises
     ------
@@ -123,4 +123,4 @@ def read_recording(file: Path, reading: Reading) -> Recording:
     if name != "npy":
         metadata |= {"format": name, "trace": contents.trace, "why": contents.why}
     ids = cell_ids(contents)
-    return Recording(traces, contents.fs, ids, contents.timestamps, metadata)
+    return Input(traces, contents.fs, ids, contents.timestamps, metadata)

@@ -12,7 +12,7 @@ from calab._results import RESULT_FILES, save_results, summarize
 
 from ._cadecon import FLAGS
 from ._errors import BadInput, user_input
-from ._input import Reading, Recording, read_recording
+from ._input import Input, Reading, read_recording
 from ._output import claim_outputs, phase_bars, print_json, print_pairs, writing
 from ._summary import shown, warn
 
@@ -114,7 +114,7 @@ def _claim(files: AutoFiles, *, force: bool) -> None:
 
 
 def _run(
-    recording: Recording, options: Mapping[str, Any], *, quiet: bool
+    recording: Input, options: Mapping[str, Any], *, quiet: bool
 ) -> tuple[CaDeconResult, float]:
     fs, ids = recording.rate(), recording.cell_ids
     with user_input(FLAGS), phase_bars(PHASES, quiet=quiet) as progress:
@@ -125,7 +125,7 @@ def _run(
         return result, time.perf_counter() - start
 
 
-def _write(files: AutoFiles, recording: Recording, result: CaDeconResult, judged: Quality) -> None:
+def _write(files: AutoFiles, recording: Input, result: CaDeconResult, judged: Quality) -> None:
     from calab_io.atomic import atomic_paths
 
     with atomic_paths(files.outputs()) as drafts:

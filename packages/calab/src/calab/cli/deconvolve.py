@@ -28,7 +28,7 @@ from ._cadecon import (
     UpsampleTarget,
 )
 from ._errors import BadInput, complain, user_input
-from ._input import Reading, Recording, read_recording
+from ._input import Input, Reading, read_recording
 from ._options import (
     Cells,
     File,
@@ -224,7 +224,7 @@ def _target(output: Path, full: bool) -> Path:
 
 
 def _solve(
-    recording: Recording,
+    recording: Input,
     params: Path | None,
     kernel: dict[str, Any],
     options: dict[str, Any],

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ._errors import BadInput, user_input
-from ._input import Reading, Recording, read_recording
+from ._input import Input, Reading, read_recording
 from ._options import (
     Cells,
     File,
@@ -100,7 +100,7 @@ def info(
         print_pairs({name: _shown(value) for name, value in description.items()}, title=str(file))
 
 
-def _describe(recording: Recording) -> dict[str, Any]:
+def _describe(recording: Input) -> dict[str, Any]:
     import numpy as np
 
     traces, fs = recording.traces, recording.fs
