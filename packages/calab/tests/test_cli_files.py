@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from calab_io import load_tuning_data, read
 from layouts.caiman import write_caiman
+from layouts.minian import write_minian
 from typer.testing import Result
 
 Command = Callable[..., Result]
@@ -66,6 +67,19 @@ def test_results_of_caiman(calab_command: Command, folder: Path, command: str) -
     np.testing.assert_array_equal(traces, np.asarray(read("results.hdf5").traces))
     assert metadata["cell_ids"] == [1, 2, 4]
     assert metadata["keys"] == ["estimates/C", "estimates/YrA"]
+
+
+def test_a_library_that_is_missing_is_named(
+    refused: Refused, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_minian(folder / "minian")
+
+    def absent(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("calab_io.errors.import_module", absent)
+    line = refused("info", "minian")
+    assert line == "calab: reading zarr stores needs zarr: install calab with its extra 'minian'"
 
 
 def test_what_is_read_is_chosen(calab_command: Command, folder: Path) -> None:

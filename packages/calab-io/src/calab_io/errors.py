@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CalabFormatError", "MissingKeyError", "needs", "unreadable"]
+__all__ = ["CalabFormatError", "MissingKeyError", "MissingLibraryError", "needs", "unreadable"]
 
 #: Keys of a file that an error lists at most.
 MOST_LISTED = 20
@@ -74,6 +74,10 @@ class MissingKeyError(CalabFormatError, KeyError):
         return str(self.args[0])
 
 
+class MissingLibraryError(ImportError):
+    """An optional library is not installed; the message says which extra brings it."""
+
+
 @contextmanager
 def unreadable(path: Path) -> Iterator[None]:
     """Report what a library says of a damaged file as `CalabFormatError`.
@@ -114,7 +118,7 @@ def needs(module: str, extra: str, purpose: str) -> Any:
 
     Raises
     ------
-    ImportError
+    MissingLibraryError
         If it is not installed.
     """
     try:
@@ -122,4 +126,4 @@ def needs(module: str, extra: str, purpose: str) -> Any:
     except ImportError as err:
         library = module.partition(".")[0]
         message = f"{purpose} needs {library}: install calab with its extra {extra!r}"
-        raise ImportError(message, name=library) from err
+        raise MissingLibraryError(message, name=library) from err

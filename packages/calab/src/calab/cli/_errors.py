@@ -87,6 +87,13 @@ def user_input(flags: Mapping[str, str] | None = None) -> Iterator[None]:
             raise BadInput(_describe(err)) from err
         except (ValueError, TypeError) as err:
             raise BadInput(_in_flags(_describe_invalid(err), flags or {})) from err
+        except ImportError as err:
+            from calab_io.errors import MissingLibraryError
+
+            # A module of ours that is not there keeps its traceback.
+            if not isinstance(err, MissingLibraryError):
+                raise
+            raise BadInput(str(err)) from err
         except MemoryError as err:
             raise BadInput(f"not enough memory: {err}") from err
     for warning in caught:
