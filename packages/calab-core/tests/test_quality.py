@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from calab_core import Quality, build_kernel, quality
+import zarr
+from calab_core import Quality, build_kernel, quality, run_cadecon
 from calab_core._residual import autocorrelation, joined, longest_run
 
 FS, NOISE, ALPHA = 30.0, 0.2, 2.0
@@ -199,3 +200,19 @@ def test_an_excluded_cell_without_a_fit_has_figures_of_its_trace(make):
     assert np.isfinite(found.noise_dff[0])
     for name in ("snr", "peak_snr", "pve", "residual_autocorrelation_max", "drift"):
         assert np.isnan(getattr(found, name)[0])
+
+
+def test_what_is_not_in_memory_is_judged_alike(tmp_path):
+    traces = traces_of(spiking(9))
+    store = zarr.create_array(tmp_path / "t.zarr", shape=traces.shape, chunks=(2, 6000), dtype="f8")
+    store[:] = traces
+    group = zarr.create_group(tmp_path / "out.zarr")
+
+    def make(name, shape, dtype, cells):
+        return group.create_array(name, shape=shape, dtype=dtype, chunks=(cells, shape[1]))
+
+    judged = quality(run_cadecon(store, FS, out=make), store, units="dff")
+    expected = quality(run_cadecon(traces, FS), traces, units="dff")
+    assert judged.flags == expected.flags
+    for name, value in vars(expected).items():
+        np.testing.assert_array_equal(getattr(judged, name), value)

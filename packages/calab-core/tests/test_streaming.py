@@ -237,3 +237,38 @@ def test_interrupted_between_slabs(traces):
     with pytest.raises(KeyboardInterrupt):
         run(Slow(), out=np.empty((10_000, 400)))
     assert time.perf_counter() - begin < 5
+
+
+def full(traces, **options):
+    return run_deconvolution_full(traces, FS, *TAUS, "auto", **options)
+
+
+@pytest.mark.parametrize("name", ["memory", "zarr", "dask"])
+def test_the_full_result_goes_where_it_is_wanted(in_file, traces, tmp_path, name):
+    source = {
+        "memory": traces,
+        "zarr": in_file["zarr"],
+        "dask": da.from_array(traces, chunks=(4, 100)),
+    }[name]
+    group, done = zarr.create_group(tmp_path / "out.zarr"), []
+
+    def make(name, shape, dtype, cells):
+        return group.create_array(name, shape=shape, dtype=dtype, chunks=(cells, shape[1]))
+
+    found = full(source, out=make, progress=lambda at, total: done.append((at, total)))
+    expected = full(traces)
+    assert isinstance(found.reconvolution, zarr.Array)
+    for name, value in found._asdict().items():
+        np.testing.assert_array_equal(value, getattr(expected, name), strict=name != "iterations")
+    for name, value in vars(found.details).items():
+        np.testing.assert_array_equal(value, getattr(expected.details, name))
+    assert done[-1] == (23, 23)
+
+
+def test_what_makes_the_arrays_is_checked_before_anything_is_read(traces):
+    with pytest.raises(TypeError, match="out: expected a function that makes an array"):
+        full(traces, out=np.empty(traces.shape))
+    with pytest.raises(ValueError, match=r"out, activity: expected shape \(23, 400\)"):
+        full(traces, out=lambda name, shape, dtype, cells: np.empty((2, 400), dtype))
+    with pytest.raises(ValueError, match="tol: expected"):
+        full(traces, out=lambda *_: pytest.fail("bad options come first"), tol=-1)

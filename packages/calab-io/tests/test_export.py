@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from calab_core import bandpass_filter, run_deconvolution, run_deconvolution_full
-from calab_io import deconvolve_from_export, load_export_params
+from calab_io import deconvolve_from_export, load_export_params, read
 
 PARAMETERS = {
     "tau_rise_s": 0.1,
@@ -176,3 +176,21 @@ def test_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
         load_export_params(None)  # type: ignore[arg-type]
     with pytest.raises(IsADirectoryError, match="expected a file, got a folder"):
         load_export_params(tmp_path)
+
+
+def test_filtered_traces_need_not_be_in_memory(
+    path: Path, traces: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "t.npy", traces)
+    lazy = read(tmp_path / "t.npy", fs=20).traces
+    export(path, filter_enabled=True)
+    expected = deconvolve_from_export(traces, path)
+    np.testing.assert_array_equal(deconvolve_from_export(lazy, path), expected)
+    made: dict[str, np.ndarray] = {}
+
+    def make(name: str, shape: tuple[int, int], dtype: np.dtype[Any], cells: int) -> np.ndarray:
+        made[name] = np.empty(shape, dtype)
+        return made[name]
+
+    deconvolve_from_export(lazy, path, True, out=make)
+    np.testing.assert_array_equal(made["activity"], expected)

@@ -179,9 +179,9 @@ def test_what_is_not_a_dictionary(path, value, message):
 
 def test_header_of_an_array(path):
     np.save(path, np.ones((2, 3), np.float32))
-    shape, dtype, offset = npy_header(path)
-    assert (shape, dtype) == ((2, 3), np.float32)
-    assert path.stat().st_size == offset + 24
+    header = npy_header(path)
+    assert (header.shape, header.dtype) == ((2, 3), np.float32)
+    assert path.stat().st_size == header.offset + 24
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,13 @@ def test_trace_shows_the_window(simulation: SimulationResult, result: CaDeconRes
     assert low + 0.09 * (high - low) < shown[:, 1].min()
 
 
+def test_trace_in_a_file(simulation, result, tmp_path):
+    np.save(tmp_path / "t.npy", simulation.traces)
+    lazy = calab.read(tmp_path / "t.npy", fs=20.0).traces
+    drawn = calab.plot_trace(result, lazy, 2).lines[0].get_ydata()
+    np.testing.assert_array_equal(drawn, simulation.traces[2])
+
+
 def test_long_traces_keep_their_peaks(pretended: Pretended) -> None:
     simulation = simulate(presets.gcamp6f(num_cells=1, num_timepoints=27000))
     simulation.traces[0, 12345] = 1000.0

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from calab_solver import deconvolve
+from calab_solver import Deconvolution, deconvolve
 from numpy.typing import NDArray
 
 from .labelled import as_plain, is_dask, is_labelled, map_cells, map_dask
-from .slabs import Sink, Writer, checked_sink, is_source, numbered, slab_size, slabs
+from .slabs import (
+    MakeSink,
+    Sink,
+    Writer,
+    checked_sink,
+    is_source,
+    made_sinks,
+    numbered,
+    slab_size,
+    slabs,
+)
 
-__all__ = ["infer", "is_elsewhere", "loaded"]
+__all__ = ["infer", "is_elsewhere", "loaded", "stream"]
+
+#: What has a value per frame; the activity is always made.
+PER_FRAME = ("activity", "reconvolution", "removed_baseline")
 
 Progress = Callable[[int, int], object]
 
@@ -67,27 +82,69 @@ def infer(
     if out is None and is_dask(plain):
         compute = _Activity(options, lazy=True)
         return map_dask(plain, compute, compute.checked(plain.shape))
-    return _streamed(plain, options, out, progress)
+    return stream(plain, options, _given(out), progress, full=False).activity
 
 
-def _streamed(
-    source: Any, options: Mapping[str, Any], out: Sink | None, progress: Progress | None
-) -> Any:
+def stream(
+    traces: Any, options: Mapping[str, Any], out: MakeSink, progress: Progress | None, *, full: bool
+) -> Deconvolution:
+    """Deconvolve some cells at a time.
+
+    Parameters
+    ----------
+    traces : xarray.DataArray, dask.array.Array, or array of h5py, zarr, calab-io or NumPy
+        Cells x frames.
+    options : mapping
+        Arguments of `calab_solver.deconvolve`.
+    out : callable
+        Makes the arrays that have a value per frame.
+    progress : callable, optional
+        As for `calab_solver.deconvolve`.
+    full : bool
+        Whether the fit and what was taken off are made, too.
+
+    Returns
+    -------
+    Deconvolution
+        With what `out` made, and in memory what has a value per cell.
+    """
+    source = as_plain(traces) if is_elsewhere(traces) else np.asanyarray(traces)
     if len(source.shape) != 2:
         raise ValueError(f"traces: expected cells x frames to stream, got shape {source.shape}")
-    dtype = _Activity(options).checked(source.shape)
-    sink: Sink = np.empty(source.shape, dtype)
-    if out is not None:
-        sink = checked_sink("out", out, source.shape, dtype)
-    total = source.shape[0]
-    with Writer(sink) as writer:
-        for cells, block in slabs(source, slab_size(source)):
+    # No cells tell bad options, and the types, before anything is read.
+    nothing = deconvolve(np.empty((0, source.shape[1])), **options, full=full)
+    parts = [_figures(nothing)]
+    types = {name: getattr(nothing, name).dtype for name in PER_FRAME[: 3 if full else 1]}
+    size, total = slab_size(source), source.shape[0]
+    sinks = made_sinks(out, types, source.shape, size)
+    with ExitStack() as stack:
+        writers = {name: stack.enter_context(Writer(sink)) for name, sink in sinks.items()}
+        for cells, block in slabs(source, size):
+            counted = _counted(progress, cells.start, total)
             with numbered(cells):
-                found = deconvolve(
-                    block, **options, progress=_counted(progress, cells.start, total)
-                )
-            writer.write(cells, found.activity)
-    return sink
+                found = deconvolve(block, **options, full=full, progress=counted)
+            for name, writer in writers.items():
+                writer.write(cells, getattr(found, name))
+            parts.append(_figures(found))
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    made: dict[str, Any] = {**dict.fromkeys(PER_FRAME), **joined, **sinks}
+    return Deconvolution(**made, method=nothing.method)
+
+
+def _figures(found: Deconvolution) -> dict[str, NDArray[Any]]:
+    """Take what has a value per cell."""
+    names = {field.name for field in fields(Deconvolution)} - {*PER_FRAME, "method"}
+    return {name: getattr(found, name) for name in names}
+
+
+def _given(out: Sink | None) -> MakeSink:
+    """Take the array that was given for the activity, or make one in memory."""
+
+    def make(name: str, shape: tuple[int, int], dtype: np.dtype[Any], cells: int) -> Sink:
+        del cells
+        return np.empty(shape, dtype) if out is None else checked_sink("out", out, shape, dtype)
+
+    return make
 
 
 def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:

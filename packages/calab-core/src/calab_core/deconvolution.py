@@ -13,9 +13,9 @@ import numpy as np
 from calab_solver import Deconvolution, deconvolve
 from numpy.typing import ArrayLike, NDArray
 
-from .blockwise import infer, is_elsewhere, loaded
+from .blockwise import infer, is_elsewhere, loaded, stream
 from .result import DeconvolutionDetails, DeconvolutionResult
-from .slabs import Sink
+from .slabs import MakeSink, Sink
 
 __all__ = ["run_deconvolution", "run_deconvolution_full"]
 
@@ -169,6 +169,7 @@ def run_deconvolution_full(
     n_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
     dtype: Literal["float64", "float32"] | np.dtype[Any] | type[np.floating[Any]] = "float64",
+    out: MakeSink | None = None,
 ) -> DeconvolutionResult:
     """Infer the activity, and return the fit, the baseline and the certificate with it.
 
@@ -178,6 +179,11 @@ def run_deconvolution_full(
         As in `run_deconvolution`.
     method, tol, baseline_mode, on_nan, segments, n_threads, progress, dtype
         As in `run_deconvolution`.
+    out : callable, optional
+        Makes the arrays that hold ``"activity"``, ``"reconvolution"`` and ``"removed_baseline"``,
+        given this name, the shape, the NumPy type, and the cells that are written at a time, as
+        for `run_cadecon`. Then some cells are worked on at a time, and memory does not grow with
+        their number but for a few numbers of each.
 
     Returns
     -------
@@ -196,31 +202,31 @@ def run_deconvolution_full(
     KeyboardInterrupt
         As `run_deconvolution`.
     """
+    options: dict[str, Any] = {
+        "fs": fs,
+        "tau_rise": tau_r,
+        "tau_decay": tau_d,
+        "lam": lam,
+        "max_iters": max_iters,
+        "conv_mode": conv_mode,
+        "constraint": constraint,
+        "method": method,
+        "tol": tol,
+        "baseline_mode": baseline_mode,
+        "on_nan": on_nan,
+        "segments": segments,
+        "n_threads": n_threads,
+        "dtype": dtype,
+    }
     with _documented_names():
+        if out is not None:
+            return _as_result(stream(traces, options, out, progress, full=True), single=False)
         plain = loaded(traces)
-        found = deconvolve(
-            plain,
-            fs,
-            tau_r,
-            tau_d,
-            lam,
-            max_iters=max_iters,
-            conv_mode=conv_mode,
-            constraint=constraint,
-            method=method,
-            tol=tol,
-            baseline_mode=baseline_mode,
-            on_nan=on_nan,
-            segments=segments,
-            n_threads=n_threads,
-            progress=progress,
-            dtype=dtype,
-            full=True,
-        )
-    return _as_result(found, np.ndim(plain) == 1)
+        found = deconvolve(plain, **options, progress=progress, full=True)
+    return _as_result(found, single=np.ndim(plain) == 1)
 
 
-def _as_result(found: Deconvolution, single: bool) -> DeconvolutionResult:
+def _as_result(found: Deconvolution, *, single: bool) -> DeconvolutionResult:
     def per_cell(values: NDArray[Any]) -> Any:
         return values[0].item() if single else values
 

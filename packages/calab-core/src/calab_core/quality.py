@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from calab_solver._parameters import as_choice
-from calab_solver._traces import as_batch
 from numpy.typing import ArrayLike, NDArray
 
 from ._residual import autocorrelation, explained, is_clipped, joined
@@ -121,7 +120,7 @@ def quality(
     result : CaDeconResult
         With its `details`, as `run_cadecon` returns it.
     traces : array_like, shape (n_cells, n_frames) or (n_frames,)
-        The traces it was made from.
+        The traces it was made from, in memory or read some cells at a time as in `run_cadecon`.
     units : {"dff"}, optional
         Declares the traces to be dF/F as a fraction, so that `noise_dff`, the :math:`\nu` above,
         has a meaning.
@@ -169,19 +168,22 @@ def quality(
     """
     # Here, for it brings pydantic with it, which deconvolution alone does without.
     from .cadecon.result import CaDeconResult
+    from .cadecon.rows import Rows
 
     if not isinstance(result, CaDeconResult):
         raise TypeError(f"result: expected a CaDeconResult, got {type(result).__name__}")
     if not hasattr(result, "details"):
         raise ValueError("result: expected a result with its details, got one made without")
     dff = units is not None and as_choice("units", units, ("dff",)) == "dff"
-    cells = as_batch("traces", traces)
-    if cells.shape != result.activity.shape:
+    rows, shape = Rows(traces, gaps=True), tuple(result.activity.shape)
+    if rows.shape != shape:
         raise ValueError(
-            f"traces: expected the shape of the activity {result.activity.shape}, "
-            f"got {np.shape(traces)}"
+            f"traces: expected the shape of the activity {shape}, got {np.shape(traces)}"
         )
-    measured = [_measure(result, cells[cell], cell, dff) for cell in range(len(cells))]
+    measured: list[dict[str, float]] = []
+    for cells, slab in rows.slabs():
+        inferred = _Inferred.of(result, cells)
+        measured += [_measure(result, slab, inferred, row, dff) for row in range(len(slab))]
     columns = {name: np.array([one[name] for one in measured]) for name in _MEASURES}
     details = result.details
     return Quality(
@@ -208,23 +210,37 @@ _MEASURES = (
 )
 
 
+class _Inferred(NamedTuple):
+    """What was found of the cells of a slab, in memory."""
+
+    first: int
+    activity: NDArray[Any]
+    foot: NDArray[Any]
+    fit: NDArray[Any]
+
+    @classmethod
+    def of(cls, result: CaDeconResult, cells: slice) -> _Inferred:
+        arrays = result.activity, result.details.removed_baseline, result.details.reconvolution
+        return cls(cells.start, *(np.asarray(array[cells]) for array in arrays))
+
+
 def _measure(
-    result: CaDeconResult, trace: NDArray[np.floating[Any]], cell: int, dff: bool
+    result: CaDeconResult, traces: NDArray[Any], inferred: _Inferred, at: int, dff: bool
 ) -> dict[str, float]:
     """Measure one cell; what is returned beyond `_MEASURES` is for its flags."""
-    details, fs = result.details, result.fs
-    row = np.asarray(trace, np.float64)
+    details, fs, cell = result.details, result.fs, inferred.first + at
+    row = np.asarray(traces[at], np.float64)
     seen = ~np.isnan(row)
     n_seen = int(seen.sum())
     found = dict.fromkeys(_MEASURES, np.nan)
     found |= {"n_seen": n_seen, "clipped": False, "constant": False, "peak": np.nan}
     found["missing"] = 1 - n_seen / row.size if row.size else np.nan
-    found["n_events"] = float(result.activity[cell].sum(dtype=np.float64))
+    found["n_events"] = float(inferred.activity[at].sum(dtype=np.float64))
     if not n_seen:
         return found
-    foot = details.removed_baseline[cell].astype(np.float64)
+    foot = inferred.foot[at].astype(np.float64)
     working = row - foot
-    residual = row - details.reconvolution[cell]
+    residual = row - inferred.fit[at]
     noise, alpha = float(details.noise[cell]), float(result.alphas[cell])
     found["peak"] = float(np.fmax.reduce(working))
     found["drift"] = float(np.ptp(foot[seen]))

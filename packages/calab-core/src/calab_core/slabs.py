@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "MakeSink",
     "Sink",
     "Source",
     "Writer",
     "checked_sink",
     "is_source",
+    "made_sinks",
     "numbered",
     "slab_size",
     "slabs",
@@ -54,6 +56,10 @@ class Sink(Protocol):
 
     def __setitem__(self, rows: slice, values: Any, /) -> None:
         """Write some cells."""
+
+
+#: Makes an array for a result: its name, shape, type, and the cells that are written at a time.
+MakeSink = Callable[[str, tuple[int, int], np.dtype[Any], int], Sink]
 
 
 def is_source(traces: Any) -> bool:
@@ -167,6 +173,44 @@ def checked_sink(name: str, sink: Any, shape: tuple[int, ...], dtype: np.dtype[A
         raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(sink.shape)}")
     written: Sink = sink
     return written
+
+
+def made_sinks(
+    out: MakeSink,
+    types: Mapping[str, np.dtype[Any]],
+    shape: tuple[int, int],
+    slab_cells: int,
+) -> dict[str, Any]:
+    """Let the caller make the arrays of a result.
+
+    Parameters
+    ----------
+    out : callable
+        What was passed as `out`.
+    types : mapping of str to numpy.dtype
+        Type of each array by its name.
+    shape : tuple of int
+        Cells and frames.
+    slab_cells : int
+        Cells that are written at a time.
+
+    Returns
+    -------
+    dict of str to Sink
+        As they were made.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `out` cannot be called, or what it makes cannot be written to.
+    """
+    if not callable(out):
+        expected = "a function that makes an array, given name, shape, type and cells"
+        raise TypeError(f"out: expected {expected}, got {type(out).__name__}")
+    made = {name: out(name, shape, dtype, slab_cells) for name, dtype in types.items()}
+    for name, array in made.items():
+        checked_sink(f"out, {name}", array, shape, types[name])
+    return made
 
 
 class Writer:

@@ -7,15 +7,19 @@ sparsity weight and the sampling rate.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+import numpy as np
 from calab_core import bandpass_filter, run_deconvolution_full
+from calab_core.labelled import as_plain
+from calab_core.slabs import is_source
 
 from .documents import as_path, read_json_object
 
 if TYPE_CHECKING:
-    import numpy as np
     from calab_core import DeconvolutionResult
     from numpy.typing import ArrayLike, NDArray
 
@@ -121,10 +125,32 @@ def deconvolve_from_export(
     params = load_export_params(params_path)
     tau_rise, tau_decay, fs = params["tau_rise"], params["tau_decay"], params["fs"]
     if params["filter_enabled"]:
-        segments = options.get("segments")
-        traces = bandpass_filter(traces, tau_rise, tau_decay, fs, segments=segments)
+        band = partial(
+            bandpass_filter,
+            tau_rise=tau_rise,
+            tau_decay=tau_decay,
+            fs=fs,
+            segments=options.get("segments"),
+        )
+        plain = as_plain(traces)
+        traces = _Filtered(plain, band) if is_source(plain) else band(plain)
     result = run_deconvolution_full(traces, fs, tau_rise, tau_decay, params["lambda_"], **options)
     return result if return_full else result.activity
+
+
+class _Filtered:
+    """Traces that are filtered as they are read."""
+
+    def __init__(self, source: Any, band: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        self.source, self.band = source, band
+        self.shape, self.dtype = source.shape, np.dtype(np.float64)
+        self.chunks, self.slab = getattr(source, "chunks", None), getattr(source, "slab", 1)
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]:
+        return self.band(np.asanyarray(self.source[rows]))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self[slice(None)].astype(dtype or self.dtype, copy=False)
 
 
 def _number(parameters: dict[str, Any], field: str, path: Path) -> float:

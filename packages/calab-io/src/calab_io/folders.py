@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_folder", "clean", "recover"]
+__all__ = ["DRAFT", "atomic_folder", "clean", "recover"]
 
 #: How folders begin that are being written, and that stepped aside; a token and the name follow.
 DRAFT, ASIDE = ".calab-draft-", ".calab-aside-"

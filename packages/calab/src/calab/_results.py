@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "ARRAYS",
     "RESULT_FILES",
     "finite",
     "result_arrays",
@@ -23,7 +24,8 @@ __all__ = [
     "summarize",
 ]
 
-#: Files of one result, in the order in which `save_results` writes them.
+#: Files of one result: the first ones hold the arrays of these names.
+ARRAYS = ("activity", "rate")
 RESULT_FILES = ("activity.npy", "rate.npy", "spikes.npz", "results.json")
 
 
@@ -34,7 +36,7 @@ def save_results(
     files: Sequence[Path],
     timestamps: NDArray[np.float64] | None = None,
 ) -> None:
-    """Write counts, rates, spike times, and a document with all the rest.
+    """Write spike times, and a document with all the rest but arrays.
 
     Parameters
     ----------
@@ -45,15 +47,13 @@ def save_results(
     source : str
         Name of the recording.
     files : sequence of Path
-        One per entry of `RESULT_FILES`.
+        One per entry of `RESULT_FILES`; those of `ARRAYS` are not written.
     timestamps : numpy.ndarray, shape (n_frames,), optional
         When each frame was taken, in seconds, where the recording says so.
     """
     import numpy as np
 
-    activity, rate, spikes, document = files
-    np.save(activity, result.activity, allow_pickle=False)
-    np.save(rate, result.details.rate, allow_pickle=False)
+    spikes, document = files[len(ARRAYS) :]
     np.savez(spikes, **spike_arrays(result, timestamps))
     content = {"source": source, **result.metadata, "cells": _cells(result, judged)}
     text = json.dumps(finite(content), indent=1, allow_nan=False)
@@ -122,7 +122,7 @@ def summarize(result: CaDeconResult, judged: Quality) -> dict[str, Any]:
         "kernel_doubt": metadata["kernel_doubt"],
         "converged": metadata["converged"],
         "scale_known": int(np.count_nonzero(known)),
-        "spikes": float(result.activity[known].sum(dtype=np.float64)),
+        "spikes": float(judged.n_events[known].sum()),
         "spikes_per_s": _median(judged.event_rate[known]),
         "alpha_median": _median(result.alphas[known]),
         "noise_median": _median(details.noise),

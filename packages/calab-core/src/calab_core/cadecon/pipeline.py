@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
 from ..labelled import cell_names
+from ..slabs import MakeSink
 from .activity import Cells, deconvolve_cells
 from .assemble import Origin, assemble
 from .result import CaDeconResult
-from .rows import Frames, MakeSink, Rows
+from .rows import Frames, Rows
 from .search import FALLBACK, Found, shared_kernel
 from .settings import CadeconSettings, DeconConfig, in_words
 from .survey import Survey, look_over

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 
 from ..blockwise import loaded
 from ..labelled import as_plain
-from ..slabs import Sink, checked_sink, is_source, numbered, slab_size, slabs
+from ..slabs import MakeSink, is_source, made_sinks, numbered, slab_size, slabs
 from .working import block_cells, blocks
 
-__all__ = ["Frames", "MakeSink", "Rows"]
+__all__ = ["Frames", "Rows"]
 
 #: Largest sample, with room for what fits make of it in single precision.
 LARGEST = 1e30
-
-#: Makes an array for a result: its name, shape, type, and the cells that are written at a time.
-MakeSink = Callable[[str, tuple[int, int], np.dtype[Any], int], Sink]
 
 
 class Rows:
@@ -48,13 +45,13 @@ class Rows:
         """Yield the cells of each slab, and their traces."""
         if self._source is None:
             for cells in blocks(self.shape):
-                yield cells, self._batch[cells]
+                yield cells, _together(self._batch[cells])
             return
         for cells, traces in slabs(self._source, self.slab_cells):
             cells = slice(cells.start, cells.start + len(traces))
             with numbered(cells):
                 checked = self._checked(traces)
-            yield cells, checked
+            yield cells, _together(checked)
 
     @property
     def slab_cells(self) -> int:
@@ -78,7 +75,7 @@ class Rows:
         """
         if self._source is None:
             whole = cells.size == self.shape[0]
-            return self._batch[:, frames] if whole else self._batch[cells, frames]
+            return _together(self._batch[:, frames] if whole else self._batch[cells, frames])
         return as_batch("traces", _picked(self._source, cells, frames, self.slab_cells))
 
     def _checked(self, traces: Any) -> NDArray[np.floating]:
@@ -88,6 +85,11 @@ class Rows:
             if largest > LARGEST:
                 raise ValueError(f"traces: expected values up to {LARGEST:g}, got {largest:g}")
         return batch
+
+
+def _together(traces: NDArray[Any]) -> NDArray[Any]:
+    """Keep each trace together, for it is gone through many times; files may have it otherwise."""
+    return traces if traces.strides[1] == traces.itemsize else np.ascontiguousarray(traces)
 
 
 class Frames:
@@ -106,17 +108,13 @@ class Frames:
     NAMES = ("activity", "rate", "reconvolution", "removed_baseline")
 
     def __init__(self, shape: tuple[int, int], slab_cells: int, out: MakeSink | None) -> None:
-        if out is not None and not callable(out):
-            expected = "a function that makes an array, given name, shape, type and cells"
-            raise TypeError(f"out: expected {expected}, got {type(out).__name__}")
         self._in_memory, self._slab_cells = out is None, slab_cells
-        single = np.dtype(np.float32)
-        self.arrays: dict[str, Any] = {
-            name: np.zeros(shape, single) if out is None else out(name, shape, single, slab_cells)
-            for name in self.NAMES
-        }
-        for name, array in self.arrays.items():
-            checked_sink(f"out, {name}", array, shape, single)
+        types = dict.fromkeys(self.NAMES, np.dtype(np.float32))
+        self.arrays: dict[str, Any] = (
+            {name: np.zeros(shape, dtype) for name, dtype in types.items()}
+            if out is None
+            else made_sinks(out, types, shape, slab_cells)
+        )
 
     def room(self, name: str, cells: slice) -> NDArray[np.float32]:
         """Return zeros to be filled for some cells."""

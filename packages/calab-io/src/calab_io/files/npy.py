@@ -32,11 +32,14 @@ class Header(NamedTuple):
     dtype : numpy.dtype
     offset : int
         Where its content begins, in bytes.
+    fortran_order : bool
+        Whether its columns are kept together, not its rows.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     offset: int
+    fortran_order: bool
 
     @property
     def is_real(self) -> bool:
@@ -71,10 +74,10 @@ def read_header(file: IO[bytes]) -> Header:
     with warnings.catch_warnings():
         # Python's parser warns of what is damaged, NumPy of files from Python 2.
         warnings.simplefilter("ignore")
-        shape, _, dtype = read(file)
+        shape, fortran_order, dtype = read(file)
     if min(shape, default=0) < 0:
         raise ValueError(f"expected a shape, got {str(shape)[:60]}")
-    return Header(shape, dtype, file.tell())
+    return Header(shape, dtype, file.tell(), fortran_order)
 
 
 def load_array(file: IO[bytes], most_bytes: int) -> NDArray[Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 from ..documents import read_json_object
 from ..errors import CalabFormatError, unreadable
-from ..recording import Contents, Request
-from ..traces import read_npy
+from ..files.npy_array import open_npy
+from ..recording import Contents, Request, Traces
+from ..traces import doubtful_orientation, read_npy
 
 __all__ = ["OPTIONS", "read", "recognises"]
 
@@ -40,8 +42,7 @@ def read(path: Path, request: Request) -> Contents:
         If the file is not an array, or the description beside it is of another one.
     """
     sidecar = path.with_name(f"{path.stem}_metadata.json")
-    with unreadable(path):
-        traces = read_npy(path, transpose=bool(request.transpose))
+    traces, doubt = _traces(path, bool(request.transpose))
     known: dict[str, Any] = {}
     fs: float | None = None
     notes: tuple[str, ...] = ()
@@ -62,8 +63,20 @@ def read(path: Path, request: Request) -> Contents:
         fs=fs,
         fs_remedy=f"give fs in Hz, or save with save_for_tuning, which writes {sidecar.name}",
         provenance=known,
-        notes=notes,
+        notes=notes if doubt is None else (doubt, *notes),
     )
+
+
+def _traces(path: Path, transpose: bool) -> tuple[Traces, str | None]:
+    """Leave rows that are cells in the file; return with them what is doubtful about it."""
+    mapped = None if transpose else open_npy(path)
+    if mapped is None:
+        with unreadable(path), warnings.catch_warnings():
+            # What it warns of is returned.
+            warnings.simplefilter("ignore", UserWarning)
+            read = read_npy(path, transpose=transpose)
+        return read, doubtful_orientation(read.shape, path, transpose)
+    return mapped, doubtful_orientation(mapped.shape, path, transpose)
 
 
 def _check_shape(known: dict[str, Any], sidecar: Path, path: Path, shape: tuple[int, ...]) -> None:

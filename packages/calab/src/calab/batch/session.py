@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calab._results import RESULT_FILES, finite, save_results, summarize
+from calab._results import ARRAYS, RESULT_FILES, finite, save_results, summarize
+from calab._scratch import Scratch, scratch_beside
 from calab._versions import versions
 
 from .ledger import RECORD, finished, folder_in_place, is_replaceable
@@ -134,10 +135,13 @@ def _done(task: Task, notes: list[str]) -> tuple[str, dict[str, Any]]:
     if before is not None and _is_done(task, before, made_from):
         notes += _what_differs(task, before)
         return "skipped", before.get("summary", {})
-    result, judged = _deconvolved(task, recording)
-    summary = finite(summarize(result, judged) | {"seconds": time.perf_counter() - begin})
     with folder_in_place(task.folder) as draft:
-        _write(task, recording, result, judged, draft)
+        with scratch_beside(draft / RECORD) as scratch:
+            result, judged = _deconvolved(task, recording, scratch)
+            _write(task, recording, result, judged, draft)
+            for name, file in zip(ARRAYS, RESULT_FILES, strict=False):
+                scratch.keep(name, draft / file)
+        summary = finite(summarize(result, judged) | {"seconds": time.perf_counter() - begin})
         record = {
             "schema_version": SCHEMA_VERSION,
             "name": task.session.name,
@@ -188,7 +192,9 @@ def _what_differs(task: Task, before: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _deconvolved(task: Task, recording: Recording) -> tuple[CaDeconResult, Quality]:
+def _deconvolved(
+    task: Task, recording: Recording, scratch: Scratch
+) -> tuple[CaDeconResult, Quality]:
     from calab_core import quality, run_cadecon
 
     result = run_cadecon(
@@ -197,6 +203,7 @@ def _deconvolved(task: Task, recording: Recording) -> tuple[CaDeconResult, Quali
         config=task.settings.deconvolve,
         cell_ids=recording.cell_ids,
         n_threads=task.n_threads,
+        out=scratch.make,
     )
     dff = task.settings.output.dff
     return result, quality(result, recording.traces, units="dff" if dff else None)

@@ -10,6 +10,7 @@ from ._errors import BadInput, complain, user_input
 
 if TYPE_CHECKING:
     import numpy as np
+    from calab_io.recording import Traces
     from numpy.typing import NDArray
 
 __all__ = ["FLAGS", "Input", "Reading", "read_recording"]
@@ -49,12 +50,12 @@ class Reading:
 
 
 class Input(NamedTuple):
-    """Traces in memory and what is known of them; an array alone does not say its rate.
+    """Traces and what is known of them; an array alone does not say its rate.
 
     Attributes
     ----------
-    traces : numpy.ndarray, shape (n_cells, n_frames)
-        In memory.
+    traces : numpy.ndarray or LazyTraces, shape (n_cells, n_frames)
+        In their file, where the format allows.
     fs : float or None
         None where neither the user nor the source says it.
     cell_ids : numpy.ndarray, shape (n_cells,)
@@ -65,7 +66,7 @@ class Input(NamedTuple):
         What the source says else.
     """
 
-    traces: NDArray[np.floating[Any]]
+    traces: Traces
     fs: float | None
     cell_ids: NDArray[Any]
     timestamps: NDArray[np.float64] | None
@@ -108,7 +109,6 @@ def read_recording(file: Path, reading: Reading) -> Input:
         If it cannot be read.
     """
     with user_input(FLAGS):
-        import numpy as np
         from calab_io.read import cell_ids, look, requested
 
         options = asdict(reading)
@@ -116,11 +116,10 @@ def read_recording(file: Path, reading: Reading) -> Input:
         options["transpose"] = reading.transpose or None
         options["skip_rows"] = reading.skip_rows or None
         contents, name, _ = look(file, format, requested(**options))
-        traces = np.asarray(contents.traces)
     for note in contents.notes:
         complain(f"warning: {note}")
     metadata = dict(contents.provenance)
     if name != "npy":
         metadata |= {"format": name, "trace": contents.trace, "why": contents.why}
     ids = cell_ids(contents)
-    return Input(traces, contents.fs, ids, contents.timestamps, metadata)
+    return Input(contents.traces, contents.fs, ids, contents.timestamps, metadata)

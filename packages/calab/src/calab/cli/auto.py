@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from calab._results import RESULT_FILES, save_results, summarize
+from calab._results import ARRAYS, RESULT_FILES, save_results, summarize
 
 from ._cadecon import FLAGS
 from ._errors import BadInput, user_input
@@ -18,6 +18,8 @@ from ._summary import shown, warn
 
 if TYPE_CHECKING:
     from calab_core import CaDeconResult, Quality
+
+    from calab._scratch import Scratch
 
 __all__ = ["PHASES", "AutoFiles", "deconvolve_auto"]
 
@@ -86,15 +88,17 @@ def deconvolve_auto(
     """
     _claim(files, force=force)
     recording = read_recording(files.source, reading)
-    result, seconds = _run(recording, options, quiet=json)
-    from calab_core import quality
+    from calab._scratch import scratch_beside
 
-    judged = quality(result, recording.traces, units="dff" if dff else None)
-    summary = summarize(result, judged)
-    summary |= {"seconds": seconds, "output": list(map(str, files.outputs()))}
-    with writing(files.outputs()):
+    with writing(files.outputs()), scratch_beside(files.stem) as scratch:
+        result, seconds = _run(recording, {**options, "out": scratch.make}, quiet=json)
+        from calab_core import quality
+
+        judged = quality(result, recording.traces, units="dff" if dff else None)
+        summary = summarize(result, judged)
+        summary |= {"seconds": seconds, "output": list(map(str, files.outputs()))}
         with user_input():
-            _write(files, recording, result, judged)
+            _write(files, recording, result, judged, scratch)
         if json:
             print_json(summary)
         else:
@@ -125,7 +129,9 @@ def _run(
         return result, time.perf_counter() - start
 
 
-def _write(files: AutoFiles, recording: Input, result: CaDeconResult, judged: Quality) -> None:
+def _write(
+    files: AutoFiles, recording: Input, result: CaDeconResult, judged: Quality, scratch: Scratch
+) -> None:
     from calab_io.atomic import atomic_paths
 
     with atomic_paths(files.outputs()) as drafts:
@@ -135,3 +141,6 @@ def _write(files: AutoFiles, recording: Input, result: CaDeconResult, judged: Qu
 
             title = f"CaLab: {files.source.name}"
             write_report(result, recording.traces, draft, quality=judged, title=title)
+        # Last, for the report still reads them.
+        for name, draft in zip(ARRAYS, drafts, strict=False):
+            scratch.keep(name, draft)

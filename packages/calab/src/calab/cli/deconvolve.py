@@ -66,7 +66,12 @@ from .auto import AutoFiles, deconvolve_auto
 if TYPE_CHECKING:
     from calab_core import DeconvolutionResult
 
+    from calab._scratch import Scratch
+
 __all__ = ["deconvolve"]
+
+#: What is kept without --full.
+KEPT = ("activity",)
 
 _KERNEL_FLAGS = {"tau_r": "--tau-rise", "tau_d": "--tau-decay", "fs": "--fs", "lam": "--lam"}
 
@@ -175,12 +180,15 @@ def deconvolve(
     target = _target(output or Path("activity.npy"), full)
     claim_outputs([target], force=force, source=file)
     recording = read_recording(file, reading)
-    options = _present(options | given)
-    result, settings, seconds = _solve(recording, params, kernel, options, quiet=json)
-    with writing([target]):
-        with user_input():
-            _write(target, result, settings, full)
+    chosen = _present(options | given)
+    from calab._scratch import scratch_beside
+
+    with writing([target]), scratch_beside(target, None if full else KEPT) as scratch:
+        chosen["out"] = scratch.make
+        result, settings, seconds = _solve(recording, params, kernel, chosen, quiet=json)
         summary = summarize(result, settings, seconds, target)
+        with user_input():
+            _write(target, result, settings, scratch, full=full)
         if json:
             print_json(summary)
         else:
@@ -240,7 +248,7 @@ def _solve(
             _check_rate(params, settings["fs"], recording.fs)
     n_cells = len(recording.traces)
     # What --params set has no option: such errors keep the name of the parameter.
-    flags = {name: f"--{name.replace('_', '-')}" for name in options}
+    flags = {name: f"--{name.replace('_', '-')}" for name in options if name != "out"}
     flags |= {} if params else _KERNEL_FLAGS
     with user_input(flags), progress_bar("deconvolving", n_cells, quiet=quiet) as progress:
         from calab_core import run_deconvolution_full
@@ -278,7 +286,14 @@ def _settings(kernel: dict[str, Any], recorded_fs: float | None, boxed: bool) ->
     }
 
 
-def _write(target: Path, result: DeconvolutionResult, settings: dict[str, Any], full: bool) -> None:
+def _write(
+    target: Path,
+    result: DeconvolutionResult,
+    settings: dict[str, Any],
+    scratch: Scratch,
+    *,
+    full: bool,
+) -> None:
     import numpy as np
     from calab_io.atomic import atomic_path
 
@@ -286,4 +301,4 @@ def _write(target: Path, result: DeconvolutionResult, settings: dict[str, Any], 
         if full:
             np.savez(draft, **full_arrays(result), **settings)
         else:
-            np.save(draft, result.activity, allow_pickle=False)
+            scratch.keep("activity", draft)

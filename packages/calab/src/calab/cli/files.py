@@ -26,6 +26,9 @@ from ._output import claim_outputs, print_json, print_pairs, writing
 
 __all__ = ["convert", "info"]
 
+#: Samples of which the median is taken, about.
+MOST_SAMPLES = 1 << 24
+
 
 def convert(
     file: File,
@@ -102,26 +105,41 @@ def info(
 
 def _describe(recording: Input) -> dict[str, Any]:
     import numpy as np
+    from calab_core.slabs import slab_size, slabs
 
     traces, fs = recording.traces, recording.fs
     n_cells, n_frames = traces.shape
-    finite = traces[np.isfinite(traces)]
-    # A constant row has no events; an all-missing one neither.
-    varying = np.fmax.reduce(traces, axis=1) > np.fmin.reduce(traces, axis=1) if n_frames else []
-    known = {name: recording.metadata.get(name) for name in ("format", "trace", "why")}
+    # All samples of what is not large, else of some frames.
+    step = max(1, n_cells * n_frames // MOST_SAMPLES)
+    missing = infinite = constant = 0
+    sampled, lowest, highest = [], np.inf, -np.inf
+    with user_input():
+        for _, slab in slabs(traces, slab_size(traces)):
+            known = slab[np.isfinite(slab)]
+            missing += int(np.count_nonzero(np.isnan(slab)))
+            infinite += int(np.count_nonzero(np.isinf(slab)))
+            # A constant row has no events; an all-missing one neither.
+            varying = np.fmax.reduce(slab, axis=1) > np.fmin.reduce(slab, axis=1)
+            constant += len(slab) - int(np.count_nonzero(varying))
+            lowest = min(lowest, float(known.min(initial=np.inf)))
+            highest = max(highest, float(known.max(initial=-np.inf)))
+            some = slab[:, ::step]
+            sampled.append(some[np.isfinite(some)])
+    values = np.concatenate(sampled)
+    told = {name: recording.metadata.get(name) for name in ("format", "trace", "why")}
     return {
-        **{name: value for name, value in known.items() if value is not None},
+        **{name: value for name, value in told.items() if value is not None},
         "cells": n_cells,
         "frames": n_frames,
         "dtype": str(traces.dtype),
         "fs_hz": fs,
         "duration_s": n_frames / fs if fs else None,
-        "missing_samples": int(np.count_nonzero(np.isnan(traces))),
-        "infinite_samples": int(np.count_nonzero(np.isinf(traces))),
-        "constant_cells": n_cells - int(np.count_nonzero(varying)),
-        "min": float(finite.min()) if finite.size else None,
-        "median": float(np.median(finite)) if finite.size else None,
-        "max": float(finite.max()) if finite.size else None,
+        "missing_samples": missing,
+        "infinite_samples": infinite,
+        "constant_cells": constant,
+        "min": lowest if np.isfinite(lowest) else None,
+        "median": float(np.median(values)) if values.size else None,
+        "max": highest if np.isfinite(highest) else None,
     }
 
 

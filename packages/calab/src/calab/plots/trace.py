@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from calab_core.labelled import as_plain
+from calab_core.slabs import is_source
 
 from ._axes import FIT, INFERRED, TRACE, axes_for, details_of, finish, mark_segments
 
@@ -57,16 +59,18 @@ def plot_trace(
         no frame.
     """
     details, fs = details_of(result), result.fs
-    cells: NDArray[Any] = np.atleast_2d(np.ma.asarray(traces))
-    shape = result.activity.shape
-    if cells.shape != shape:
+    # What lies in a file stays there but for the cell.
+    plain = as_plain(traces)
+    cells: Any = plain if is_source(plain) else np.atleast_2d(np.ma.asarray(plain))
+    shape = tuple(result.activity.shape)
+    if tuple(cells.shape) != shape:
         raise ValueError(
             f"traces: expected the shape of the activity {shape}, got {np.shape(traces)}"
         )
     cell = _row(cell, shape[0])
     frames = _frames(window, fs, shape[1])
     ax = axes_for(ax, 2.8)
-    trace = np.ma.filled(cells[cell].astype(np.float64), np.nan)
+    trace = np.ma.filled(np.ma.asarray(cells[cell]).astype(np.float64), np.nan)
     start, stop = frames.start / fs, frames.stop / fs
     foot, fit = details.removed_baseline[cell], details.reconvolution[cell]
     ax.plot(*_thinned(trace, frames, fs), color=TRACE, lw=0.7, label="trace")

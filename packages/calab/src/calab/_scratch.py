@@ -1,0 +1,100 @@
+"""Arrays of a result in files while it is made, so that memory does not grow with its cells."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from calab_io.files.npy_array import NpyArray, create_npy
+from calab_io.folders import DRAFT
+
+__all__ = ["Scratch", "scratch_beside"]
+
+
+class Scratch:
+    """A folder for arrays of a result; its `make` is what `out=` of the library takes.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are written, each to ``NAME.npy``.
+    names : collection of str, optional
+        Arrays that are wanted, by default all; what comes of others is forgotten.
+    """
+
+    def __init__(self, folder: Path, names: Collection[str] | None = None) -> None:
+        self.folder, self.names = folder, names
+
+    def make(
+        self, name: str, shape: tuple[int, int], dtype: np.dtype[Any], cells: int
+    ) -> NpyArray | _Nowhere:
+        """Make an array.
+
+        Parameters
+        ----------
+        name : str
+            What it will hold.
+        shape : tuple of int
+            Cells and frames.
+        dtype : numpy.dtype
+            Type of its numbers.
+        cells : int
+            Cells that will be written at a time.
+
+        Returns
+        -------
+        NpyArray
+        """
+        del cells
+        if self.names is not None and name not in self.names:
+            return _Nowhere(shape, dtype)
+        return create_npy(self._file(name), shape, dtype)
+
+    def keep(self, name: str, target: Path) -> None:
+        """Move the file of an array that is complete.
+
+        Parameters
+        ----------
+        name : str
+            Which.
+        target : Path
+            Where it stays, on the same disk.
+        """
+        os.replace(self._file(name), target)
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"{name}.npy"
+
+
+@contextmanager
+def scratch_beside(target: Path, names: Collection[str] | None = None) -> Iterator[Scratch]:
+    """Yield a place for arrays on the disk where a result will be; what is not kept is removed.
+
+    Parameters
+    ----------
+    target : Path
+        A file of the result.
+    names : collection of str, optional
+        As for `Scratch`.
+
+    Yields
+    ------
+    Scratch
+    """
+    with tempfile.TemporaryDirectory(prefix=DRAFT, dir=target.parent) as folder:
+        yield Scratch(Path(folder), names)
+
+
+class _Nowhere:
+    """An array that forgets what is written to it."""
+
+    def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype = shape, dtype
+
+    def __setitem__(self, rows: slice, values: Any) -> None:
+        """Forget some cells."""
