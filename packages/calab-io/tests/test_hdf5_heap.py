@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pytest
 from calab_io import CalabFormatError, read
+from calab_io.files import hdf5_heap
 from calab_io.files.hdf5_heap import HEAP, refuse_endless_heap
 from layouts.nwb import write_nwb
 
@@ -58,3 +59,34 @@ def test_reading_asks(tmp_path):
     path.write_bytes(data)
     with pytest.raises(CalabFormatError, match="the heap at byte"):
         read(path)
+
+
+@pytest.mark.parametrize("chunks", [None, (10, 100)])
+def test_heaps_between_numbers_are_found_and_numbers_are_not_searched(path, chunks, monkeypatch):
+    with h5py.File(path, "a") as file:
+        traces = np.full((100, 1000), 7.0)
+        file.create_dataset("a", data=traces, chunks=chunks)
+        file["more texts"] = [f"text {at}" * at for at in range(400)]
+        file.create_dataset("b/c", data=traces, chunks=chunks)
+    size = path.stat().st_size
+    found = []
+    monkeypatch.setattr(hdf5_heap, "_heaps", lambda data, a, b: found.append((a, b)) or [])
+    refuse_endless_heap(path)
+    assert sum(end - begin for begin, end in found) <= size - 2 * traces.nbytes
+    monkeypatch.undo()
+    data = bytearray(path.read_bytes())
+    last = data.rindex(HEAP)
+    assert any(begin <= last < end for begin, end in found)
+    data[last + 16 : last + 32] = bytes(16)
+    path.write_bytes(data)
+    with pytest.raises(CalabFormatError, match=f"the heap at byte {last} is damaged"):
+        refuse_endless_heap(path)
+
+
+def test_a_sound_file_is_searched_once(path, monkeypatch):
+    refuse_endless_heap(path)
+    monkeypatch.setattr(hdf5_heap, "_extents", lambda path: pytest.fail("it was searched again"))
+    refuse_endless_heap(path)
+    hdf5_heap.forget()
+    with pytest.raises(pytest.fail.Exception):
+        refuse_endless_heap(path)

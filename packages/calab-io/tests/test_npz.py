@@ -130,12 +130,12 @@ def test_arrays_beyond_twenty_are_counted_only(tmp_path):
 
 @pytest.mark.parametrize("arrays", [{"trace": TRACES[0]}, {"fs": np.ones((1, 1))}])
 def test_no_array_of_two_axes(tmp_path, arrays):
-    with pytest.raises(CalabFormatError, match=r"got 0 \(there is (trace|fs) "):
+    with pytest.raises(CalabFormatError, match=r"cells x frames: not found \(there is (trace|fs) "):
         read(write_npz(tmp_path / "x.npz", **arrays), fs=1)
 
 
 def test_an_archive_of_nothing(tmp_path):
-    with pytest.raises(CalabFormatError, match="there is nothing"):
+    with pytest.raises(CalabFormatError, match="cells x frames: not found; name a file"):
         read(archive(tmp_path / "x.npz"), fs=1)
 
 
@@ -204,7 +204,7 @@ def test_objects_are_never_unpickled(tmp_path):
     np.savez(path, F=np.array([[Trap()]]), fs=1)
     with pytest.raises(CalabFormatError, match=r"x.npz, F: .*[Oo]bject"):
         read(path, key="F")
-    with pytest.raises(CalabFormatError, match="got 0"):
+    with pytest.raises(CalabFormatError, match="cells x frames: not found"):
         read(path)
 
 

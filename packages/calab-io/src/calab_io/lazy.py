@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["LazyTraces"]
+__all__ = ["LazyTraces", "pieces"]
+
+#: Bytes that are worked on at a time where a trace is made of several arrays: they stay in caches.
+PIECE_BYTES = 4 << 20
 
 
 class LazyTraces:
@@ -27,12 +30,15 @@ class LazyTraces:
         Given rows as an array of int, returns them, shape (n_rows, n_frames).
     slab : int, optional
         Cells that the file keeps together: reading fewer of them at a time costs as much.
+    chunks : tuple of int, optional
+        Cells and frames of the pieces that the file is cut into, where it is.
 
     Attributes
     ----------
     shape : tuple of int
     dtype : numpy.dtype
     slab : int
+    chunks : tuple of int or None
     """
 
     ndim = 2
@@ -44,10 +50,12 @@ class LazyTraces:
         load: Callable[[NDArray[np.intp]], NDArray[Any]],
         *,
         slab: int = 1,
+        chunks: tuple[int, int] | None = None,
     ) -> None:
         self.shape = shape
         self.dtype = np.dtype(dtype)
         self.slab = slab
+        self.chunks = chunks
         self._load = load
 
     @property
@@ -73,7 +81,8 @@ class LazyTraces:
         LazyTraces
         """
         shape = (rows.size, self.shape[1])
-        return LazyTraces(shape, self.dtype, _Taken(self._load, rows), slab=self.slab)
+        load = _Taken(self._load, rows)
+        return LazyTraces(shape, self.dtype, load, slab=self.slab, chunks=self.chunks)
 
     def __len__(self) -> int:
         """Return the number of cells."""
@@ -113,3 +122,20 @@ class _Taken:
 
     def __call__(self, which: NDArray[np.intp]) -> NDArray[Any]:
         return self.load(self.rows[which])
+
+
+def pieces(traces: NDArray[Any]) -> Iterator[slice]:
+    """Cut cells x frames into stretches of cells that stay in the processor's caches.
+
+    Parameters
+    ----------
+    traces : numpy.ndarray
+        What is worked on.
+
+    Yields
+    ------
+    slice
+    """
+    size = max(1, PIECE_BYTES * len(traces) // max(1, traces.nbytes))
+    for first in range(0, len(traces), size):
+        yield slice(first, first + size)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from .documents import as_path
 from .errors import CalabFormatError, MissingKeyError
 from .files.hdf5 import dataset, open_hdf5, scalar
+from .files.stored import axes_of
 from .files.zarr_store import open_array, values_of
-from .formats.minian.labelled import axes_of, names_in, open_labelled
+from .formats.minian.labelled import EXTRA, names_in, open_labelled
 from .formats.minian.reader import CELLS, FRAMES, store_of
 
 __all__ = ["load_caiman", "load_minian"]
@@ -135,12 +136,12 @@ def load_minian(
     store = store_of(path, trace_key)
     if store is None:
         raise MissingKeyError(path, trace_key, names_in(path), "trace_key names another array")
-    if axes_of(store, trace_key):
+    if axes_of(store, trace_key, EXTRA):
         array = open_labelled(store, trace_key, (CELLS, FRAMES))
         traces = np.asarray(array.traces(CELLS, np.arange(array.size(CELLS))), dtype=np.float64)
     else:
         # Not from xarray: nothing but the documentation says that rows are cells.
-        traces = np.asarray(values_of(open_array(store, trace_key, "minian")), dtype=np.float64)
+        traces = np.asarray(values_of(open_array(store, trace_key, EXTRA)), dtype=np.float64)
         _check_axes(traces.shape, path, trace_key)
     return _loaded(traces, path, trace_key, None if fs is None else as_number("fs", fs))
 

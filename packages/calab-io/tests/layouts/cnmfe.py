@@ -32,7 +32,7 @@ def write_cnmfe(
 def neuron(n_cells: int, n_frames: int) -> dict[str, Any]:
     """Make the fields of a `neuron`, with sparse footprints of one pixel."""
     raw, fit, spikes = traces(n_cells, n_frames)
-    pixels = (np.ones(n_cells), (np.arange(n_cells), np.arange(n_cells)))
+    pixels = (np.ones(n_cells), (np.arange(n_cells) % 25, np.arange(n_cells)))
     return {
         "A": scipy.sparse.csc_matrix(pixels, shape=(25, n_cells)),
         "C": fit,

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from calab_io import CalabFormatError, Recording, read
 
+from .arrays import write_hdf5, write_zarr
 from .caiman import write_caiman
 from .cnmfe import write_cnmfe
 from .damage import damage
@@ -71,6 +72,10 @@ SAMPLES: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "npz compressed": ("traces.npz", lambda path: write_npz(path, compressed=True)),
     "csv": ("traces.csv", lambda path: write_csv(path)),
     "parquet": ("traces.parquet", lambda path: write_parquet(path)),
+    "hdf5": ("traces.h5", lambda path: write_hdf5(path)),
+    "hdf5 netcdf": ("traces.nc", lambda path: write_hdf5(path, scales=True)),
+    "zarr v2": ("traces.zarr", lambda path: write_zarr(path, 2)),
+    "zarr v3": ("traces.zarr", lambda path: write_zarr(path, 3)),
 }
 
 
@@ -139,34 +144,52 @@ def _work(pipe: Connection, cases: list[int], samples: dict[str, Path], folder: 
 
 
 def _isolated(case: int, samples: dict[str, Path], folder: Path) -> str:
-    """Do a case in a process of its own, for a damaged file may leave HDF5 unfit for the next."""
+    """Do a case in processes of its own, for a damaged file may leave HDF5 unfit for what follows.
+
+    One damages, which is done by HDF5 too, and another one reads.
+    """
+    told, outcome = folder / "told.txt", folder / "outcome.txt"
+    outcome.unlink(missing_ok=True)
+    told.write_text(f"case {case}, whose damage ended early")
+    _apart(lambda: told.write_text(_damaged(case, samples, folder)))
+    status = _apart(lambda: outcome.write_text(_read(case, folder)))
+    if os.WIFSIGNALED(status):
+        return f"{_told(case, folder)}: ended by signal {os.WTERMSIG(status)}"
+    return outcome.read_text() if outcome.exists() else f"{_told(case, folder)}: said nothing"
+
+
+def _apart(act: Callable[[], object]) -> int:
+    """Do something in a process of its own where there is a quick way, and return how it ended."""
     if not hasattr(os, "fork"):
-        return _case(case, samples, folder)
-    told = folder / "outcome.txt"
-    told.unlink(missing_ok=True)
+        act()
+        return 0
     child = os.fork()
     if child == 0:
         signal.alarm(LIMIT_S)
-        told.write_text(_case(case, samples, folder))
+        act()
         os._exit(0)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return f"{_told(case, folder)}: ended by signal {os.WTERMSIG(status)}"
-    return told.read_text() if told.exists() else f"{_told(case, folder)}: said nothing"
+    return os.waitpid(child, 0)[1]
 
 
-def _case(case: int, samples: dict[str, Path], folder: Path) -> str:
-    """Damage a copy of a sample and read it; return what is wrong with the outcome."""
-    rng = np.random.default_rng([7, case])
-    name = list(samples)[case % len(samples)]
-    copy = folder / "case"
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(samples[name], copy)
-    path = copy / SAMPLES[name][0]
-    done = damage(path, rng)
-    (folder / "told.txt").write_text(f"{name}, {done}")
+def _place(case: int, folder: Path) -> tuple[str, Path]:
+    """Return which sample a case damages, and where its copy is."""
+    name = list(SAMPLES)[case % len(SAMPLES)]
+    return name, folder / "case" / SAMPLES[name][0]
+
+
+def _damaged(case: int, samples: dict[str, Path], folder: Path) -> str:
+    """Damage a copy of a sample and return what was done."""
+    name, path = _place(case, folder)
+    shutil.rmtree(path.parent, ignore_errors=True)
+    shutil.copytree(samples[name], path.parent)
+    return f"{name}, {damage(path, np.random.default_rng([7, case]))}"
+
+
+def _read(case: int, folder: Path) -> str:
+    """Read what was damaged; return what is wrong with the outcome."""
+    _, path = _place(case, folder)
     try:
-        recording = read(path, fs=None if rng.random() < 0.5 else 20.0)
+        recording = read(path, fs=None if np.random.default_rng([8, case]).random() < 0.5 else 20.0)
         problem = _misfit(recording)
     except CalabFormatError as error:
         problem = _unclear(error, path)
@@ -174,7 +197,7 @@ def _case(case: int, samples: dict[str, Path], folder: Path) -> str:
         problem = "" if not path.exists() else f"FileNotFoundError: {error}"
     except Exception as error:  # the very thing that must not come
         problem = f"{type(error).__name__}: {error}"
-    return problem and f"{name}, {done}: {problem}"
+    return problem and f"{_told(case, folder)}: {problem}"
 
 
 def _misfit(recording: Recording) -> str:

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError, needs, unreadable
 from .hdf5_heap import refuse_endless_heap
-from .hdf5_links import ELSEWHERE, is_elsewhere, resolve
+from .hdf5_links import ELSEWHERE, follow, is_elsewhere
 
 __all__ = [
     "MAGIC",
+    "cells_in_a_page",
     "dataset",
     "find",
+    "holds_nothing",
     "is_hdf5",
     "is_missing",
+    "is_text",
     "numbers",
     "open_hdf5",
     "rows_of",
@@ -33,6 +36,10 @@ MAGIC = b"\x89HDF\r\n\x1a\n"
 MOST_INFLATED = 1100
 #: What CaImAn writes for None.
 PLACEHOLDERS = {b"NoneType", "NoneType", b"None", "None"}
+#: How NetCDF begins to name the scale of an axis without coordinates.
+NO_COORDINATES = "This is a netCDF dimension but not a netCDF variable"
+#: Bytes that a disk reads at once.
+PAGE = 4096
 
 
 def is_hdf5(path: Path) -> bool:
@@ -85,8 +92,8 @@ def open_hdf5(path: Path, extra: str) -> Iterator[Any]:
 
 def find(file: Any, key: str) -> Any:
     """Return what is at a key, or None; what a link to another file names is refused."""
-    where = resolve(file, key)
-    return file[where] if where else None
+    found = follow(file, key)
+    return found[1] if found is not None and found[0] else None
 
 
 def is_missing(item: Any) -> bool:
@@ -95,12 +102,17 @@ def is_missing(item: Any) -> bool:
         return True
     if not hasattr(item, "dtype"):
         return False
-    if item.shape == () and _is_text(item.dtype):
+    if item.shape == () and is_text(item.dtype):
         return item[()] in PLACEHOLDERS
     return item.shape is None
 
 
-def dataset(file: Any, key: str, *, remedy: str | None = None) -> Any:
+def holds_nothing(item: Any) -> bool:
+    """Tell whether a data set only gives an axis of NetCDF its name."""
+    return (text(item, "NAME") or "").startswith(NO_COORDINATES)
+
+
+def dataset(file: Any, key: str, *, remedy: str | None = None, kinds: str = "fiub") -> Any:
     """Return a data set of real numbers.
 
     Parameters
@@ -111,6 +123,8 @@ def dataset(file: Any, key: str, *, remedy: str | None = None) -> Any:
         Path of the data set.
     remedy : str, optional
         What to do if it is missing.
+    kinds : str, optional
+        Kinds of NumPy's types that it may have.
 
     Returns
     -------
@@ -128,7 +142,7 @@ def dataset(file: Any, key: str, *, remedy: str | None = None) -> Any:
         raise MissingKeyError(path, key, _names_near(file, key), remedy)
     if not hasattr(item, "dtype"):
         raise CalabFormatError(path, "expected numbers, got a group", remedy, key=key)
-    if item.dtype.kind not in "fiub":
+    if item.dtype.kind not in kinds:
         raise CalabFormatError(path, f"expected numbers, got {item.dtype}", remedy, key=key)
     if is_elsewhere(item):
         problem = "its data are in another file, which is not read"
@@ -167,29 +181,55 @@ def text(group: Any, name: str) -> str | None:
     value = None
     if name in group.attrs:
         # Of another type, as a damaged one is, reading it may end the interpreter.
-        value = group.attrs[name] if _is_text(group.attrs.get_id(name).dtype) else None
+        value = group.attrs[name] if is_text(group.attrs.get_id(name).dtype) else None
     else:
         item = find(group.file, f"{group.name}/{name}")
-        if item is not None and getattr(item, "shape", None) == () and _is_text(item.dtype):
+        if item is not None and getattr(item, "shape", None) == () and is_text(item.dtype):
             value = item[()]
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return value if isinstance(value, str) and value not in PLACEHOLDERS else None
 
 
-def rows_of(item: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
-    """Read some rows of a data set, from the first to the last in one go.
+def rows_of(
+    item: Any, rows: NDArray[np.intp], axis: int = 0, others: slice = slice(None)
+) -> NDArray[Any]:
+    """Read some rows of a data set, or columns as rows, from the first to the last in one go.
 
     HDF5 reads a stretch many times faster than a list of rows.
+
+    Parameters
+    ----------
+    item : h5py.Dataset
+        With two axes where `axis` is 1.
+    rows : numpy.ndarray of int
+        Places on the axis, in the order in which they will stand.
+    axis : int, optional
+        Which axis becomes the first one.
+    others : slice, optional
+        Places on the other axis, where there are two.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_rows, ...), as it lies in the file: turned, if `axis` is 1
     """
     first, last = int(rows.min()), int(rows.max()) + 1
-    stretch = item[first:last]
-    if rows.size == last - first and np.all(np.diff(rows) == 1):
-        return np.asarray(stretch)
-    return np.asarray(stretch[rows - first])
+    if axis == 0:
+        stretch = item[(slice(first, last), others)[: item.ndim]]
+    else:
+        stretch = item[others, first:last].T
+    whole = rows.size == last - first and np.all(np.diff(rows) == 1)
+    return np.asarray(stretch if whole else stretch[rows - first])
 
 
-def _is_text(dtype: np.dtype[Any]) -> bool:
+def cells_in_a_page(shape: tuple[int, ...], axis: int, itemsize: int) -> int:
+    """Return how many places of an axis a disk reads at once, of data that are not in chunks."""
+    if axis < len(shape) - 1:
+        return 1
+    return max(1, min(PAGE // itemsize, shape[axis]))
+
+
+def is_text(dtype: np.dtype[Any]) -> bool:
     """Tell text from sequences, which h5py also reads as objects."""
     metadata: Mapping[str, Any] = dtype.metadata or {}
     variable = metadata.get("vlen")

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import CalabFormatError, needs
 
-__all__ = ["ELSEWHERE", "encoded", "is_elsewhere", "resolve"]
+__all__ = ["ELSEWHERE", "children", "encoded", "follow", "is_elsewhere", "resolve"]
 
 #: What to do about data that are not in the file itself.
 ELSEWHERE = "save it from the tool that wrote it with its data in one file"
@@ -37,6 +37,12 @@ def resolve(file: Any, key: str) -> str | None:
     CalabFormatError
         If the path leads into another file, or in circles.
     """
+    found = follow(file, key)
+    return None if found is None else found[0]
+
+
+def follow(file: Any, key: str) -> tuple[str, Any] | None:
+    """Follow a path as `resolve` does; return with the path what stands there."""
     h5l = needs("h5py", "hdf5", "reading HDF5").h5l
     todo, done, hops, item = key.split("/"), [], 0, file
     while todo:
@@ -59,7 +65,28 @@ def resolve(file: Any, key: str) -> str | None:
         if target.startswith("/"):
             item, done = file, []
         todo = target.split("/") + todo
-    return "/".join(done)
+    return "/".join(done), item
+
+
+def children(group: Any) -> tuple[list[str], list[str]]:
+    """List what stands in a group, and what is a link to another file.
+
+    Soft links are neither: what they lead to is found where it stands.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        The group.
+
+    Returns
+    -------
+    inside, outside : list of str
+        Names, in order.
+    """
+    h5l = needs("h5py", "hdf5", "reading HDF5").h5l
+    kinds = {name: group.id.links.get_info(encoded(name)).type for name in sorted(group)}
+    inside = [name for name, kind in kinds.items() if kind == h5l.TYPE_HARD]
+    return inside, [name for name, kind in kinds.items() if kind == h5l.TYPE_EXTERNAL]
 
 
 def is_elsewhere(item: Any) -> bool:

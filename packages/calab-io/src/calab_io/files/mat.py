@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError, unreadable
-from ..lazy import LazyTraces
 from ..recording import Traces
 from .hdf5 import is_hdf5, open_hdf5
 from .mat5 import NUMBERS, Element, Level5, is_level5
-from .mat73 import EXTRA, Hdf5Mat, Rows
+from .mat73 import EXTRA, Hdf5Mat, key_of
+from .stored import look_at
 
 __all__ = ["Element", "MatFile", "open_mat"]
 
@@ -167,7 +168,8 @@ class MatFile:
             In hertz. None also where the struct has several.
         """
         for struct in structs:
-            keys = (f"{struct}.{name}" if struct else name for name in RATES)
+            there = set(self.names(struct))
+            keys = (f"{struct}.{name}" if struct else name for name in RATES if name in there)
             found = [value for key in keys if (value := self.scalar(key)) is not None]
             if found:
                 return found[0] if len(found) == 1 else None
@@ -192,10 +194,10 @@ class MatFile:
         dtype = np.dtype(np.float32 if element.kind == "single" else np.float64)
         if self.version == "5" or element.size == 0:
             values = self._source.values(element)
-            return np.ascontiguousarray(values.T if axis else values, dtype=dtype)
-        rows = Rows(self.path, element, axis)
-        shape = (element.shape[axis], element.shape[1 - axis])
-        return LazyTraces(shape, dtype, rows, slab=rows.slab)
+            return np.asarray(values.T if axis else values, dtype=dtype)
+        # The axes of the file are those that MATLAB shows, the other way round.
+        array = replace(look_at(self.path, key_of(element), EXTRA), dtype=dtype)
+        return array.along(1 - axis)
 
 
 @contextmanager

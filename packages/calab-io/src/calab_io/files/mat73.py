@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .hdf5 import dataset, find, open_hdf5, rows_of
+from .hdf5 import dataset, find
 from .mat5 import NUMBERS, Element
 
-__all__ = ["EXTRA", "Hdf5Mat", "Rows"]
+__all__ = ["EXTRA", "Hdf5Mat", "key_of"]
 
 EXTRA = "mat"
 #: Axes that an array may have; more are damage.
 MOST_AXES = 32
-#: Bytes that a disk reads at once.
-PAGE = 4096
 
 
 class Hdf5Mat:
@@ -57,45 +55,18 @@ class Hdf5Mat:
         """Read real numbers, as MATLAB shows them and in the type of their class."""
         if element.size == 0:
             return np.empty(element.shape)
-        item = dataset(self._file, element.key.replace(".", "/"))
+        item = dataset(self._file, key_of(element))
         return np.asarray(item[()]).T.astype(NUMBERS[element.kind], copy=False)
 
     def text(self, element: Element) -> str:
         """Read text."""
-        codes = dataset(self._file, element.key.replace(".", "/"))[()]
+        codes = dataset(self._file, key_of(element))[()]
         return np.asarray(codes).astype("<u2").tobytes().decode("utf-16-le")
 
 
-class Rows:
-    """Cells of an array, which are loaded when they are asked for.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    element : Element
-        The array, of two axes.
-    axis : int
-        Which axis of the array, as MATLAB shows it, has the cells.
-    """
-
-    def __init__(self, path: Path, element: Element, axis: int) -> None:
-        self.path, self.key, self.axis = path, element.key.replace(".", "/"), 1 - axis
-        chunks = element.place.chunks
-        page = PAGE // element.place.dtype.itemsize if self.axis == 1 else 1
-        #: Cells that the file keeps together.
-        self.slab = chunks[self.axis] if chunks else max(1, min(page, element.shape[axis]))
-
-    def __call__(self, which: NDArray[np.intp]) -> NDArray[Any]:
-        """Load some cells, from the first to the last in one go."""
-        with open_hdf5(self.path, EXTRA) as file:
-            item = dataset(file, self.key)
-            if self.axis == 0:
-                return rows_of(item, which)
-            first, last = int(which.min()), int(which.max()) + 1
-            stretch = item[:, first:last].T
-            whole = np.array_equal(which, np.arange(first, last))
-            return np.ascontiguousarray(stretch if whole else stretch[which - first])
+def key_of(element: Element) -> str:
+    """Return where in the HDF5 file an element is."""
+    return element.key.replace(".", "/")
 
 
 def _class_of(item: Any) -> str | None:

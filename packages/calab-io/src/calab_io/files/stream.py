@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from typing import BinaryIO
+from io import BufferedIOBase
 
 __all__ = ["Stream"]
 
@@ -30,13 +30,21 @@ class Stream:
         Bytes that have been passed, after inflation.
     """
 
-    def __init__(self, file: BinaryIO, length: int, compressed: bool) -> None:
+    def __init__(self, file: BufferedIOBase, length: int, compressed: bool) -> None:
         self.at = 0
-        self._file, self._left = file, length
+        # What is said of the length may be damaged.
+        here, end = file.tell(), file.seek(0, os.SEEK_END)
+        file.seek(here)
+        self._file, self._left = file, min(length, end - here)
         self._inflate = zlib.decompressobj() if compressed else None
 
     def take(self, size: int) -> bytearray:
         """Read so many bytes; a ValueError says that there are fewer."""
+        if self._inflate is None and size <= self._left:
+            taken = bytearray(size)
+            self._left -= self._file.readinto(taken)
+            self.at += size
+            return taken
         taken = bytearray()
         while len(taken) < size:
             piece = self._next(min(size - len(taken), PIECE))

@@ -15,15 +15,31 @@ from ..documents import read_json_object
 from ..errors import CalabFormatError, MissingKeyError, needs, unreadable
 from .zarr_chunks import check_blosc, folder_of
 
-__all__ = ["dimensions", "is_array", "names_in", "open_array", "rows_of", "values_of"]
+__all__ = [
+    "attributes",
+    "dimensions",
+    "head",
+    "is_array",
+    "is_group",
+    "names_in",
+    "open_array",
+    "rows_of",
+    "values_of",
+]
 
 #: Documents that say what an array is like, by version.
 DOCUMENTS = {3: "zarr.json", 2: ".zarray"}
+#: What says that a folder is a group, by version; in version 3 it says which of both.
+GROUP = ".zgroup"
+#: How version 3 calls text of a fixed length, with four bytes for each letter.
+TEXT, LETTER = "fixed_length_utf32", 4
 #: Codecs that are trusted with damaged data, of which an array has one at most: others may read
 #: outside of their memory, and `pickle` runs what it finds.
 COMPRESSIONS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
-#: Codecs of version 3 that only lay out numbers.
-LAYOUTS = {"bytes", "transpose"}
+#: Codecs of version 3 that only lay out numbers or check them.
+LAYOUTS = {"bytes", "crc32c", "transpose"}
+#: The codec of chunks that lie in one file.
+SHARDS = "sharding_indexed"
 #: An array larger than this many times its files is not believed: zstandard reaches 32768, and a
 #: damaged size would be asked of the memory.
 MOST_INFLATED = 40_000
@@ -57,6 +73,86 @@ def is_array(store: Path, name: str) -> bool:
     )
 
 
+def is_group(store: Path, name: str) -> bool:
+    """Tell whether a store has a group of a name, or is one itself for an empty name.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group.
+    name : str
+        Of the group in it.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    CalabFormatError
+        If what is there cannot be read.
+    """
+    folder = store / name
+    if _version(folder) == 3:
+        return _document(folder, DOCUMENTS[3]).get("node_type") == "group"
+    return (folder / GROUP).is_file()
+
+
+def head(store: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return what an array says that it is like, for which no library is needed.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group.
+    name : str
+        Of an array that is in it.
+
+    Returns
+    -------
+    shape : tuple of int
+    dtype : numpy.dtype
+        `object` for what NumPy has no such type for.
+
+    Raises
+    ------
+    CalabFormatError
+        If its description cannot be read.
+    """
+    folder = store / name
+    version = _version(folder) or 2
+    document = _document(folder, DOCUMENTS[version])
+    with unreadable(folder):
+        shape = tuple(int(length) for length in document["shape"])
+        return shape, _dtype(document["dtype" if version == 2 else "data_type"])
+
+
+def attributes(store: Path, name: str) -> dict[str, Any]:
+    """Return the attributes of an array or group.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group.
+    name : str
+        Of what is in it.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    CalabFormatError
+        If they cannot be read.
+    """
+    folder = store / name
+    if _version(folder) == 3:
+        known = _document(folder, DOCUMENTS[3]).get("attributes")
+        return known if isinstance(known, dict) else {}
+    return _document(folder, ".zattrs") if (folder / ".zattrs").is_file() else {}
+
+
 def dimensions(store: Path, name: str) -> tuple[str, ...] | None:
     """Return the names of an array's axes, or None where it does not say.
 
@@ -79,16 +175,16 @@ def dimensions(store: Path, name: str) -> tuple[str, ...] | None:
     folder = store / name
     if _version(folder) == 3:
         names = _document(folder, DOCUMENTS[3]).get("dimension_names")
-    elif (folder / ".zattrs").is_file():
-        names = _document(folder, ".zattrs").get("_ARRAY_DIMENSIONS")
     else:
-        names = None
+        names = attributes(store, name).get("_ARRAY_DIMENSIONS")
     if not isinstance(names, list) or not all(isinstance(axis, str) for axis in names):
         return None
     return tuple(names)
 
 
-def open_array(store: Path, name: str, extra: str, *, remedy: str | None = None) -> Any:
+def open_array(
+    store: Path, name: str, extra: str, *, remedy: str | None = None, kinds: str = "fiub"
+) -> Any:
     """Open an array of real numbers for reading.
 
     Parameters
@@ -101,6 +197,8 @@ def open_array(store: Path, name: str, extra: str, *, remedy: str | None = None)
         Extra of `calab` that brings zarr.
     remedy : str, optional
         What to do if it is missing.
+    kinds : str, optional
+        Kinds of NumPy's types that it may have.
 
     Returns
     -------
@@ -122,16 +220,17 @@ def open_array(store: Path, name: str, extra: str, *, remedy: str | None = None)
     with unreadable(store / name):
         array = zarr.open_array(str(store / name), mode="r", zarr_format=_version(store / name))
         codecs = _codecs(array.metadata.to_dict())
-    if array.dtype.kind not in "fiub":
-        raise CalabFormatError(store, f"expected numbers, got {array.dtype}", remedy, key=name)
+    key = name or None
+    if array.dtype.kind not in kinds:
+        raise CalabFormatError(store, f"expected numbers, got {array.dtype}", remedy, key=key)
     if not (COMPRESSIONS.issuperset(codecs) and len(codecs) < 2):
         expected = f"expected at most one of the compressions {', '.join(sorted(COMPRESSIONS))}"
-        remedy = "save it again from xarray with its defaults"
-        raise CalabFormatError(store, f"{expected}, got {', '.join(codecs)}", remedy, key=name)
+        remedy = "save it again with the defaults of zarr or xarray"
+        raise CalabFormatError(store, f"{expected}, got {', '.join(codecs)}", remedy, key=key)
     claimed = math.prod(array.shape) * array.dtype.itemsize
     if not _is_within(store / name, claimed):
         problem = f"expected data that fit its files, got shape {array.shape}"
-        raise CalabFormatError(store, problem, "the store may be damaged", key=name)
+        raise CalabFormatError(store, problem, "the store may be damaged", key=key)
     return array
 
 
@@ -217,12 +316,34 @@ def _document(folder: Path, name: str) -> dict[str, Any]:
         return read_json_object(folder / name)
 
 
+def _dtype(described: Any) -> np.dtype[Any]:
+    if isinstance(described, dict) and described["name"] == TEXT:
+        return np.dtype(f"U{int(described['configuration']['length_bytes']) // LETTER}")
+    try:
+        return np.dtype(described if isinstance(described, str) else np.object_)
+    except TypeError:
+        return np.dtype(np.object_)
+
+
 def _codecs(metadata: dict[str, Any]) -> list[str]:
     """Name the codecs that data pass through, but for those that only lay them out."""
-    if metadata["zarr_format"] == 3:
-        return [codec["name"] for codec in metadata["codecs"] if codec["name"] not in LAYOUTS]
-    chain = (*(metadata["filters"] or ()), metadata["compressor"])
-    return [codec["id"] for codec in chain if codec is not None]
+    if metadata["zarr_format"] == 2:
+        chain = (*(metadata["filters"] or ()), metadata["compressor"])
+        return [codec["id"] for codec in chain if codec is not None]
+    names = []
+    for codec in metadata["codecs"]:
+        if codec["name"] == SHARDS:
+            inner = codec["configuration"]
+            names += [_within(one["name"]) for one in inner["codecs"] if one["name"] not in LAYOUTS]
+            names += [one["name"] for one in inner["index_codecs"] if one["name"] not in LAYOUTS]
+        elif codec["name"] not in LAYOUTS:
+            names.append(codec["name"])
+    return names
+
+
+def _within(name: str) -> str:
+    """Name a codec within a shard, where the heads of chunks are not looked at."""
+    return f"{name} in shards" if name == "blosc" else name
 
 
 def _is_within(folder: Path, claimed: int) -> bool:

@@ -19,8 +19,8 @@ __all__ = ["FORMATS", "Reader", "locate"]
 
 #: Formats of tools, which are known by their layout and looked for in folders.
 LAYOUTS = ("suite2p", "minian", "caiman", "nwb", "cnmfe", "extract", "inscopix")
-#: Formats of arrays, which are known by their suffix.
-ARRAYS = ("npy", "npz", "csv", "parquet", "matlab")
+#: Formats of arrays, which are known by their suffix, or by what says that a folder is zarr.
+ARRAYS = ("npy", "npz", "csv", "parquet", "matlab", "hdf5", "zarr")
 FORMATS = LAYOUTS + ARRAYS
 #: Entries of a folder that are looked at in search of a recording.
 MOST_ENTRIES = 1000

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError
 from ..files.hdf5 import dataset, find, is_missing, numbers, open_hdf5, rows_of, scalar, text
-from ..lazy import LazyTraces
+from ..lazy import LazyTraces, pieces
 from ..recording import Contents, Request
 
 __all__ = ["OPTIONS", "read", "recognises"]
@@ -166,8 +166,12 @@ class _Sum:
         self.path, self.parts, self.rows = path, parts, rows
 
     def __call__(self, which: NDArray[np.intp]) -> NDArray[Any]:
+        rows = self.rows[which]
         with open_hdf5(self.path, EXTRA) as file:
-            total = rows_of(file[self.parts[0]], self.rows[which])
+            total = rows_of(file[self.parts[0]], rows)
             for key in self.parts[1:]:
-                total += rows_of(file[key], self.rows[which])
+                item = file[key]
+                # A chunk would be read again for every stretch of it.
+                for part in pieces(total) if item.chunks is None else (slice(None),):
+                    total[part] += rows_of(item, rows[part])
             return total

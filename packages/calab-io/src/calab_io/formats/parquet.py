@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -91,7 +92,8 @@ def _open(path: Path) -> Iterator[Any]:
         if not begins == file.read() == MAGIC:
             problem = f"expected a Parquet file, between two marks {MAGIC.decode()}"
             raise CalabFormatError(path, problem, "the file may be damaged or not complete")
-    with unreadable(path), parquet.ParquetFile(path) as file:
+    # Mapped, for otherwise every byte is copied once more.
+    with unreadable(path), parquet.ParquetFile(path, memory_map=True) as file:
         yield file
 
 
@@ -152,17 +154,26 @@ class _Columns:
 
     def __call__(self, which: NDArray[np.intp]) -> NDArray[Any]:
         traces = np.empty((which.size, self.n_frames), self.dtype)
-        with _open(self.path) as file:
-            for start in range(0, which.size, SLAB):
-                stop = start + SLAB
-                self._fill(traces[start:stop], file, [self.names[at] for at in which[start:stop]])
+        names = [self.names[at] for at in which]
+        parts = [slice(start, start + SLAB) for start in range(0, which.size, SLAB)]
+        with _open(self.path) as file, ThreadPoolExecutor(1, "calab-parquet") as reader:
+            # The next columns are read while these are copied.
+            waiting = [reader.submit(self._table, file, names[part]) for part in parts[:1]]
+            for part, following in zip(parts, [*parts[1:], None], strict=True):
+                table = waiting.pop().result()
+                if following is not None:
+                    waiting.append(reader.submit(self._table, file, names[following]))
+                self._fill(traces[part], table, names[part])
         return traces
 
-    def _fill(self, traces: NDArray[Any], file: Any, names: list[str]) -> None:
+    def _table(self, file: Any, names: list[str]) -> Any:
         table = file.read(columns=list(dict.fromkeys(names)))
         if table.num_rows != self.n_frames:
             problem = f"expected {self.n_frames} rows, got {table.num_rows}"
             raise CalabFormatError(self.path, problem, "the file may be damaged")
+        return table
+
+    def _fill(self, traces: NDArray[Any], table: Any, names: list[str]) -> None:
         for trace, name in zip(traces, names, strict=True):
             at = 0
             for chunk in table.column(name).chunks:

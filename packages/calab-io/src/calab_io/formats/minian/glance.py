@@ -12,7 +12,7 @@ from ...lazy import LazyTraces
 __all__ = ["Glance", "glance_at"]
 
 #: Bytes of traces that are looked at, in so many places where there are more.
-MOST_BYTES, PLACES = 64 << 20, 8
+MOST_BYTES, PLACES = 4 << 20, 8
 #: A cell with a larger share of zeros was clipped: a trace with noise is hardly ever exactly 0.
 MOST_ZEROS = 0.01
 

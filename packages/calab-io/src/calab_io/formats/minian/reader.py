@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CalabFormatError, MissingKeyError
+from ...files.stored import axes_of
 from ...recording import Contents, Request
 from .glance import glance_at
-from .labelled import Labelled, axes_of, names_in, open_labelled
+from .labelled import EXTRA, Labelled, names_in, open_labelled
 from .miniscope import find_times
 
 __all__ = ["CELLS", "FRAMES", "OPTIONS", "read", "recognises", "store_of"]
@@ -116,7 +117,7 @@ class _Cells:
 def _is_output(place: Path) -> bool:
     """Tell whether something has a variable with cells, as far as its axes have names."""
     stores = ((store_of(place, name), name) for name in VARIABLES.values())
-    axes = [axes_of(store, name) for store, name in stores if store is not None]
+    axes = [axes_of(store, name, EXTRA) for store, name in stores if store is not None]
     return any(not names or CELLS in names for names in axes)
 
 
@@ -143,7 +144,7 @@ def store_of(place: Path, name: str) -> Path | None:
             problem = "expected NetCDF 4, which is HDF5, got NetCDF 3"
             remedy = "save it from xarray with to_netcdf(..., engine='h5netcdf')"
             raise CalabFormatError(place, problem, remedy)
-    return next((store for store in stores if axes_of(store, name) is not None), None)
+    return next((store for store in stores if axes_of(store, name, EXTRA) is not None), None)
 
 
 def _choose(path: Path, wanted: str) -> tuple[str, _Cells]:

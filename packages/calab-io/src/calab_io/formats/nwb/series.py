@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from ...errors import CalabFormatError
 from ...files.hdf5 import dataset, open_hdf5, rows_of
 from ...files.hdf5_links import resolve
+from ...lazy import pieces
 from ...timestamps import rate_of
 from .tree import EXTRA, attribute
 
@@ -49,20 +51,23 @@ class Samples:
     dtype: np.dtype[Any]
     slab: int
 
-    def load(self, file: Any, rows: NDArray[np.intp]) -> NDArray[Any]:
-        """Read some cells, shape (n_rows, n_frames)."""
-        item = file[self.key]
+    def load(self, item: Any, rows: NDArray[np.intp], frames: slice = slice(None)) -> NDArray[Any]:
+        """Read some cells of the data set, shape (n_rows, n_frames)."""
         if item.ndim == 1:
-            values = np.asarray(item[()])[np.newaxis][rows]
-        elif self.frames_first:
-            first, last = int(rows.min()), int(rows.max()) + 1
-            values = np.ascontiguousarray(item[:, first:last].T)[rows - first]
+            values = np.asarray(item[frames])[np.newaxis][rows]
         else:
-            values = rows_of(item, rows)
+            values = rows_of(item, rows, int(self.frames_first), frames)
         values = values.astype(self.dtype, copy=False)
         if (self.factor, self.offset) == (1, 0):
             return values
         return values * self.factor + self.offset
+
+    def stretches(self, item: Any, traces: NDArray[Any]) -> Iterator[slice]:
+        """Cut frames so that those of all cells stay in caches, where that reads none twice."""
+        if item.chunks is None and self.frames_first and item.ndim == 2:
+            yield from pieces(traces.T)
+        else:
+            yield slice(None)
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,15 @@ class Sum:
     def __call__(self, rows: NDArray[np.intp]) -> NDArray[Any]:
         """Read some of the cells, shape (n_rows, n_frames)."""
         (_, first), *others = self.parts
+        cells = self.cells[rows]
         with open_hdf5(self.path, EXTRA) as file:
-            total = first.load(file, self.cells[rows])
+            total = first.load(file[first.key], cells)
             for weight, part in others:
-                total = total + weight * part.load(file, self.cells[rows])
+                item = file[part.key]
+                total = total.astype(np.result_type(total, part.dtype), copy=False)
+                for frames in part.stretches(item, total):
+                    values = part.load(item, cells, frames)
+                    total[:, frames] += values if weight == 1 else weight * values
             return total
 
 

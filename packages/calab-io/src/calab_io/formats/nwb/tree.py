@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import CalabFormatError, needs
-from ...files.hdf5_links import encoded, is_elsewhere, resolve
+from ...files.hdf5_links import children, is_elsewhere, resolve
 
 __all__ = ["EXTRA", "attribute", "groups", "text_of", "words"]
 
@@ -88,7 +88,7 @@ def groups(file: Any) -> tuple[dict[str, str], list[str]]:
         if isinstance(kind := attribute(item, "neurodata_type"), str):
             types[key] = kind
         if key.count("/") < MOST_DEPTH:
-            inside, outside = _children(item)
+            inside, outside = children(item)
             todo.extend((f"{key}/{name}", item[name]) for name in inside)
             elsewhere += [f"{key}/{name}" for name in outside]
     return types, elsewhere
@@ -140,17 +140,6 @@ def _is_plain(known: Any) -> bool:
     """
     h5t = needs("h5py", EXTRA, "reading NWB").h5t
     return known.get_type().get_class() in {h5t.STRING, h5t.INTEGER, h5t.FLOAT, h5t.REFERENCE}
-
-
-def _children(group: Any) -> tuple[list[str], list[str]]:
-    """List what stands in a group, and what is a link to another file.
-
-    Soft links are neither: what they lead to is found where it stands.
-    """
-    h5l = needs("h5py", EXTRA, "reading NWB").h5l
-    kinds = {name: group.id.links.get_info(encoded(name)).type for name in sorted(group)}
-    inside = [name for name, kind in kinds.items() if kind == h5l.TYPE_HARD]
-    return inside, [name for name, kind in kinds.items() if kind == h5l.TYPE_EXTERNAL]
 
 
 def _decoded(value: Any) -> Any:

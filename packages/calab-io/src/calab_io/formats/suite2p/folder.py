@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...errors import CalabFormatError, MissingKeyError, unreadable
 from ...files.npy import load_array
 from ...files.pickled import npy_header
+from ...lazy import pieces
 from .settings import Settings
 
 __all__ = ["TRACES", "Folder", "read_folder", "traces_shape"]
@@ -89,22 +90,23 @@ class Folder:
         -------
         numpy.ndarray, shape (n_rows, n_frames)
         """
-        traces = self._mapped(self.name, rows, n_frames)
-        if self.coefficient is not None:
-            # Not a number, or infinite: what comes of it is the same again.
-            with np.errstate(over="ignore", invalid="ignore"):
-                neuropil = self._mapped(NEUROPIL, rows, n_frames)
-                neuropil *= self.coefficient
-                traces -= neuropil
+        traces = np.empty((rows.size, n_frames), self.dtype)
+        files = [self._mapped(name) for name in self.files]
+        # Not a number, or infinite: what comes of it is the same again.
+        with unreadable(self.path / self.name), np.errstate(over="ignore", invalid="ignore"):
+            for part in pieces(traces):
+                traces[part] = files[0][rows[part], :n_frames]
+                if self.coefficient is not None:
+                    traces[part] -= self.coefficient * files[1][rows[part], :n_frames]
         return traces
 
-    def _mapped(self, name: str, rows: NDArray[np.intp], n_frames: int) -> NDArray[Any]:
+    def _mapped(self, name: str) -> NDArray[Any]:
         path = self.path / name
         # Again, since a map of a file that is no longer complete would end the process.
         _header_of(path, self.shape)
-        with unreadable(path), np.errstate(over="ignore", invalid="ignore"):
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            return np.asarray(array[rows, :n_frames], dtype=self.dtype)
+        with unreadable(path):
+            mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            return mapped
 
 
 def read_folder(path: Path, kind: str, cells: str, settings: Settings) -> Folder:

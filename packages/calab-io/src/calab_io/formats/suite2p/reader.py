@@ -201,6 +201,8 @@ class _Rows:
 
     def __call__(self, which: NDArray[np.intp]) -> NDArray[Any]:
         rows, folder_of = self.rows[which], self.folder_of[which]
+        if len(self.folders) == 1:
+            return self.folders[0].load(rows, self.n_frames)
         traces = np.empty((which.size, self.n_frames), dtype=self.dtype)
         for number in np.unique(folder_of):
             here = folder_of == number
