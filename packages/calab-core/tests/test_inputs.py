@@ -4,7 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from calab_core import run_deconvolution, run_deconvolution_full
+import xarray as xr
+from calab_core import run_cadecon, run_deconvolution, run_deconvolution_full
+from calab_io import read
 
 KERNEL = (30.0, 0.1, 0.6)
 
@@ -259,3 +261,19 @@ def test_errors_of_the_callback_come_back_as_they_are(recording):
 
     with pytest.raises(Unhappy, match=r"^tau_rise is mine$"):
         run_deconvolution(recording(9, 300), **GOOD, progress=progress)
+
+
+@pytest.mark.parametrize("run", [run_deconvolution, run_deconvolution_full, run_cadecon])
+def test_what_only_holds_traces_says_what_to_pass(recording, tmp_path, run):
+    np.save(tmp_path / "x.npy", recording(2, 200))
+    arguments = () if run is run_cadecon else (30.0, 0.1, 0.6, "auto")
+    for what, remedy in (
+        (tmp_path / "x.npy", r"got a path; read it first, with recording = calab\.read\(path\)"),
+        (str(tmp_path), "got a path; read it first"),
+        (read(tmp_path / "x.npy", fs=30.0), r"got a Recording; pass recording\.traces"),
+        (xr.Dataset({"C": (("cell", "frame"), recording(2, 200))}), "got a Dataset; pass one of"),
+    ):
+        with pytest.raises(
+            TypeError, match=f"traces: expected an array of cells x frames, {remedy}"
+        ):
+            run(what, *arguments)

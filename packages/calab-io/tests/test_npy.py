@@ -82,3 +82,22 @@ def test_damaged_headers(tmp_path, content):
         ) as raised:
             reader(path)
         assert len(str(raised.value)) < 600
+
+
+def test_what_is_not_numbers_says_what_it_is(tmp_path):
+    np.save(tmp_path / "ops.npy", np.array({"fs": 30}, dtype=object))
+    with pytest.raises(CalabFormatError, match="it holds Python objects, which are not unpickled"):
+        read(tmp_path / "ops.npy")
+    (tmp_path / "a.isxd").touch()
+    with pytest.raises(CalabFormatError, match="export its traces as CSV"):
+        read(tmp_path / "a.isxd")
+    (tmp_path / "a.tif").touch()
+    with pytest.raises(CalabFormatError, match="a movie has no traces yet"):
+        read(tmp_path / "a.tif")
+
+
+def test_spikes_of_suite2p_are_not_taken_for_traces(tmp_path):
+    np.save(tmp_path / "spks.npy", VALUES)
+    with pytest.warns(UserWarning, match=r"suite2p has already deconvolved; F\.npy has traces"):
+        assert read(tmp_path / "spks.npy", fs=30).trace == "deconvolved"
+    assert read(tmp_path / "spks.npy", fs=30, trace="raw").trace == "raw"

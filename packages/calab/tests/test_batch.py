@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from calab import BatchSettings, read, run_batch, run_cadecon, simulate
+from calab import BatchSettings, load, read, run_batch, run_cadecon, simulate
 from calab.batch import ledger
 from calab.batch.session import Outcome, Task
 from calab.batch.sessions import Session, find_sessions
@@ -347,6 +347,9 @@ def test_sessions_of_a_manifest(tmp_path):
     assert second.path == tmp_path.parent / "b" / "x.npy"
     assert second.name == "b-x"
     assert second.read == ReadSettings(fs=30.0, transpose=True, cells="all")
+    for mark in ";\t":
+        manifest.write_text(f"path{mark}name{mark}fs\na/x.npy{mark}one{mark}15\n")
+        assert [(one.name, one.read.fs) for one in find([manifest])] == [("one", 15.0)]
     # A table of traces is no manifest.
     (tmp_path / "traces.csv").write_text("1,2,3\n")
     assert names([tmp_path / "traces.csv"]) == [f"{tmp_path.name}-traces"]
@@ -432,6 +435,21 @@ def test_reports_and_units_are_settings(recordings, tmp_path):
     assert 'href="mouse0-traces/report.html"' in (tmp_path / "out" / "summary.html").read_text(
         "utf-8"
     )
+
+
+@pytest.mark.parametrize("kind", ["h5", "zarr"])
+def test_everything_in_one_file(recordings, tmp_path, kind):
+    source, settings = recordings / "mouse0" / "traces.npy", {"output": {"save": kind}}
+    (outcome,) = run_batch(source, tmp_path / "out", settings=settings)
+    assert outcome.status == "done", outcome.reason
+    folder = tmp_path / "out" / "mouse0-traces"
+    saved = load(folder / f"result.{kind}")
+    np.testing.assert_array_equal(saved.activity, np.load(folder / "activity.npy"))
+    np.testing.assert_array_equal(saved.details.rate, np.load(folder / "rate.npy"))
+    settings = {"output": {"save": {"h5": "zarr", "zarr": "h5"}[kind]}}
+    (again,) = run_batch(source, tmp_path / "out", settings=settings)
+    assert again.status == "skipped"
+    assert "without a saved result" in again.notes[0]
 
 
 def test_spikes_are_on_the_clock_of_the_recording(tmp_path):

@@ -271,7 +271,7 @@ def test_broken_sidecar_needs_a_rate_and_is_said_aloud(
     calab_command: Command, refused: Refused, recording: Path
 ) -> None:
     Path("rec_metadata.json").write_text('{"sampling_rate_hz": "fast"}')
-    assert "sampling_rate_hz: expected a number, got 'fast'; give fs" in refused(
+    assert "sampling_rate_hz: expected a number, got 'fast'; give --fs" in refused(
         "deconvolve", recording, *KERNEL
     )
     Path("rec_metadata.json").write_text("{")

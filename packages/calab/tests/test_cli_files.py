@@ -165,3 +165,11 @@ def test_suffix_of_the_output_is_not_doubled(calab_command: Command, table: Path
 
 def test_info_on_a_name_without_suffix_says_there_is_no_file(refused: Refused) -> None:
     assert refused("info", "nofile") == "calab: nofile: no such file"
+
+
+def test_remedies_are_those_of_a_command_line(refused: Refused, folder: Path) -> None:
+    np.savez(folder / "two.npz", a=np.ones((2, 30)), b=np.ones((2, 30)))
+    assert "as in --key a" in refused("info", "two.npz")
+    np.save(folder / "two.npy", np.ones((2, 30)))
+    Path("two_metadata.json").write_text('{"sampling_rate_hz": "fast"}')
+    assert refused("info", "two.npy").endswith("give --fs in Hz")

@@ -11,7 +11,14 @@ import numpy as np
 from calab_solver import Deconvolution, deconvolve
 from numpy.typing import NDArray
 
-from .labelled import as_plain, is_dask, is_labelled, map_cells, map_dask
+from .labelled import (
+    as_plain,
+    is_dask,
+    is_labelled,
+    map_cells,
+    map_dask,
+    refuse_what_holds_traces,
+)
 from .slabs import (
     MakeSink,
     Sink,
@@ -33,7 +40,8 @@ Progress = Callable[[int, int], object]
 
 
 def is_elsewhere(traces: Any) -> bool:
-    """Tell whether traces are labelled, lazy or not in memory."""
+    """Tell whether traces are labelled, lazy or not in memory; refuse what only holds traces."""
+    refuse_what_holds_traces(traces)
     return is_labelled(traces) or is_dask(traces) or is_source(traces)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -11,7 +12,15 @@ from numpy.typing import NDArray
 
 from .slabs import SLAB_BYTES
 
-__all__ = ["as_plain", "cell_names", "is_dask", "is_labelled", "map_cells", "map_dask"]
+__all__ = [
+    "as_plain",
+    "cell_names",
+    "is_dask",
+    "is_labelled",
+    "map_cells",
+    "map_dask",
+    "refuse_what_holds_traces",
+]
 
 #: Names by which a dimension is known to be time.
 FRAME_NAMES = ("frame", "frames", "time", "t")
@@ -73,6 +82,30 @@ def as_plain(traces: Any) -> Any:
         The array below a DataArray, turned if need be; anything else as it came.
     """
     return traces.transpose(..., frame_dim(traces)).data if is_labelled(traces) else traces
+
+
+def refuse_what_holds_traces(traces: Any) -> None:
+    """Say what to pass instead of something that only holds traces, or names them.
+
+    Parameters
+    ----------
+    traces : object
+        What was passed as traces.
+
+    Raises
+    ------
+    TypeError
+        For a path, a recording of `calab_io.read`, or a Dataset.
+    """
+    instead = None
+    if isinstance(traces, str | os.PathLike):
+        instead = "a path; read it first, with recording = calab.read(path)"
+    elif _comes_from(traces, "calab_io", "Recording"):
+        instead = "a Recording; pass recording.traces, recording.fs"
+    elif _comes_from(traces, "xarray", "Dataset"):
+        instead = "a Dataset; pass one of its variables"
+    if instead is not None:
+        raise TypeError(f"traces: expected an array of cells x frames, got {instead}")
 
 
 def cell_names(traces: Any) -> NDArray[Any] | None:

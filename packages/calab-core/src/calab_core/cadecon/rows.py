@@ -10,7 +10,7 @@ from calab_solver._traces import as_batch
 from numpy.typing import NDArray
 
 from ..blockwise import loaded
-from ..labelled import as_plain
+from ..labelled import as_plain, refuse_what_holds_traces
 from ..slabs import MakeSink, is_source, made_sinks, numbered, slab_size, slabs
 from .working import block_cells, blocks
 
@@ -32,6 +32,7 @@ class Rows:
     """
 
     def __init__(self, traces: Any, *, gaps: bool) -> None:
+        refuse_what_holds_traces(traces)
         plain = as_plain(traces)
         self._gaps = gaps
         self._source = plain if is_source(plain) else None

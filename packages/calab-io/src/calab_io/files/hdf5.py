@@ -38,8 +38,8 @@ MOST_INFLATED = 1100
 PLACEHOLDERS = {b"NoneType", "NoneType", b"None", "None"}
 #: How NetCDF begins to name the scale of an axis without coordinates.
 NO_COORDINATES = "This is a netCDF dimension but not a netCDF variable"
-#: Bytes that a disk reads at once.
-PAGE = 4096
+#: Bytes that a disk reads at once, and that are read in the time of another request.
+PAGE, SKIPPED = 4096, 1 << 18
 
 
 def is_hdf5(path: Path) -> bool:
@@ -213,6 +213,13 @@ def rows_of(
     -------
     numpy.ndarray, shape (n_rows, ...), as it lies in the file: turned, if `axis` is 1
     """
+    runs = _runs(item, rows, axis)
+    if len(runs) > 1:
+        parts = [rows_of(item, rows[run], axis, others) for run in runs]
+        found = np.empty((rows.size, *parts[0].shape[1:]), parts[0].dtype)
+        for run, part in zip(runs, parts, strict=True):
+            found[run] = part
+        return found
     first, last = int(rows.min()), int(rows.max()) + 1
     if axis == 0:
         stretch = item[(slice(first, last), others)[: item.ndim]]
@@ -220,6 +227,17 @@ def rows_of(
         stretch = item[others, first:last].T
     whole = rows.size == last - first and np.all(np.diff(rows) == 1)
     return np.asarray(stretch if whole else stretch[rows - first])
+
+
+def _runs(item: Any, rows: NDArray[np.intp], axis: int) -> list[NDArray[np.intp]]:
+    """Group places that lie so near each other that reading what is between them costs less."""
+    if axis and item.chunks is None:
+        # Frames x cells without chunks: a disk reads the others, too.
+        return [np.arange(rows.size)]
+    row_bytes = max(1, item.size * item.dtype.itemsize // max(1, item.shape[axis]))
+    gap = SKIPPED // row_bytes + (item.chunks[axis] if item.chunks else 1)
+    order = np.argsort(rows, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(rows[order]) > gap) + 1)
 
 
 def cells_in_a_page(shape: tuple[int, ...], axis: int, itemsize: int) -> int:

@@ -100,12 +100,13 @@ def load_array(file: IO[bytes], most_bytes: int) -> NDArray[Any]:
         Of nearly any kind, if it is damaged, not complete, or holds Python objects.
     """
     header = read_header(file)
+    if header.dtype.hasobject:
+        raise ValueError("it holds Python objects, which are not unpickled")
     if math.prod(header.shape) * header.dtype.itemsize > most_bytes:
         problem = f"shape {str(header.shape)[:60]} of {header.dtype} takes more than there is"
         raise ValueError(f"{problem}, {most_bytes} bytes")
     file.seek(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        # Objects are refused, since reading them could run code.
         loaded: NDArray[Any] = np.load(file, allow_pickle=False)
     return loaded

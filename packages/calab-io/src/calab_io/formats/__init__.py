@@ -22,6 +22,12 @@ LAYOUTS = ("suite2p", "minian", "caiman", "nwb", "cnmfe", "extract", "inscopix")
 #: Formats of arrays, which are known by their suffix, or by what says that a folder is zarr.
 ARRAYS = ("npy", "npz", "csv", "parquet", "matlab", "hdf5", "zarr")
 FORMATS = LAYOUTS + ARRAYS
+#: What to do with files that only the tool itself reads, and with movies.
+MOVIE = "a movie has no traces yet: extract cells from it first, with CaImAn, Minian or suite2p"
+EXPORTS = {
+    ".isxd": "export its traces as CSV from Inscopix's software, and read that",
+    **dict.fromkeys((".tif", ".tiff", ".avi", ".mp4", ".sbx", ".mmap"), MOVIE),
+}
 #: Entries of a folder that are looked at in search of a recording.
 MOST_ENTRIES = 1000
 
@@ -76,9 +82,8 @@ def locate(path: Path, format: str) -> tuple[str, Reader, Path]:
     if format != "auto":
         # Its own error says best what the file lacks.
         return format, _reader(format), path
-    raise CalabFormatError(
-        path, "not a format that is known", f"known are {', '.join(FORMATS)}; name one as format"
-    )
+    remedy = EXPORTS.get(path.suffix.lower(), f"known are {', '.join(FORMATS)}; name one as format")
+    raise CalabFormatError(path, "not a format that is known", remedy)
 
 
 def _reader(name: str) -> Reader:

@@ -15,6 +15,8 @@ from ..traces import doubtful_orientation, read_npy
 __all__ = ["OPTIONS", "read", "recognises"]
 
 OPTIONS = frozenset({"transpose"})
+#: The file of suite2p that is no trace.
+SPIKES = "spks"
 
 
 def recognises(path: Path) -> bool:
@@ -56,9 +58,12 @@ def read(path: Path, request: Request) -> Contents:
             if request.fs is None:
                 raise
             known, notes = {}, (str(err),)
+    kind = "deconvolved" if path.stem == SPIKES else "raw"
+    if kind != "raw" and request.trace == "auto":
+        notes = (*notes, f"{path}: named as what suite2p has already deconvolved; F.npy has traces")
     return Contents(
         traces=traces,
-        trace="raw" if request.trace == "auto" else request.trace,
+        trace=kind if request.trace == "auto" else request.trace,
         why="the array in the file",
         fs=fs,
         fs_remedy=f"give fs in Hz, or save with save_for_tuning, which writes {sidecar.name}",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "Task", "run_session"]
 
 SCHEMA_VERSION = 1
-REPORT = "report.html"
+REPORT, SAVED = "report.html", "result"
 #: Samples that are hashed at a time.
 HASHED_SAMPLES = 1 << 22
 
@@ -187,8 +187,12 @@ def _what_differs(task: Task, before: dict[str, Any]) -> list[str]:
     for part in ("calab-core", "calab-solver"):
         if made.get(part) != here.get(part):
             notes.append(f"was made by {part} {made.get(part)}, here is {here.get(part)}")
-    if task.settings.output.report and not (task.folder / REPORT).exists():
-        notes.append("was finished without a report; --force makes it, and all else, anew")
+    output = task.settings.output
+    wanted = {"a report": REPORT if output.report else None}
+    wanted["a saved result"] = None if output.save is None else f"{SAVED}.{output.save}"
+    for what, name in wanted.items():
+        if name is not None and not (task.folder / name).exists():
+            notes.append(f"was finished without {what}; --force makes it, and all else, anew")
     return notes
 
 
@@ -215,6 +219,10 @@ def _write(
     name = task.session.name
     files = [folder / file for file in RESULT_FILES]
     save_results(result, judged, name, files, recording.timestamps)
+    if task.settings.output.save is not None:
+        from calab_io import save
+
+        save(result, folder / f"{SAVED}.{task.settings.output.save}", recording=recording)
     if task.settings.output.report:
         from calab.report import write_report
 

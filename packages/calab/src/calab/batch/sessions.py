@@ -53,9 +53,9 @@ def find_sessions(sources: Sequence[str], read: ReadSettings) -> list[Session]:
     Parameters
     ----------
     sources : sequence of str
-        A manifest (.csv with a column ``path`` and, where wanted, ``name`` and fields of
-        `ReadSettings`, or .json with a list of such objects), or paths, or patterns like
-        ``data/*/suite2p`` (``**`` for folders at any depth).
+        A manifest (.csv, also with semicolons or tabs, with a column ``path`` and, where wanted,
+        ``name`` and fields of `ReadSettings`, or .json with a list of such objects), or paths, or
+        patterns like ``data/*/suite2p`` (``**`` for folders at any depth).
     read : ReadSettings
         Holds where a manifest says nothing.
 
@@ -107,7 +107,7 @@ def _is_manifest(path: Path) -> bool:
     if path.suffix.lower() == ".json" or not path.is_file():
         return True
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        return "path" in next(csv.reader(file), [])
+        return "path" in next(csv.reader([head := file.readline()], delimiter=_delimiter(head)), [])
 
 
 def _matches(source: str) -> list[tuple[Path, str]]:
@@ -187,12 +187,17 @@ def _rows(manifest: Path) -> list[dict[str, Any]]:
 
 def _table(text: str) -> list[dict[str, Any]]:
     """Read rows of text; empty fields say nothing."""
-    rows = []
-    for row in csv.DictReader(text.splitlines(), strict=True):
+    rows, lines = [], text.splitlines()
+    for row in csv.DictReader(lines, strict=True, delimiter=_delimiter(lines[0] if lines else "")):
         if None in row:
             raise ValueError(f"more fields than columns in a row: {row[None]}")
         rows.append({key: _value(key, text) for key, text in row.items() if text})
     return rows
+
+
+def _delimiter(head: str) -> str:
+    """Tell what is between the columns by their names; spreadsheets of some countries use ``;``."""
+    return next((mark for mark in ";\t" if mark in head), ",")
 
 
 def _value(key: str, text: str) -> Any:

@@ -45,12 +45,15 @@ class OutputSettings(BaseModel):
         A page with figures; needs matplotlib.
     dff : bool
         Whether the traces are dF/F as a fraction, so that noise is given in %/sqrt(Hz).
+    save : {"zarr", "h5"}, optional
+        Also everything in one file of this kind, which `calab.load` and xarray read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     report: bool = False
     dff: bool = False
+    save: Literal["zarr", "h5"] | None = None
 
 
 class BatchSettings(BaseModel):

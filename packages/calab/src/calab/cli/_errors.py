@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-__all__ = ["BadInput", "OneLineErrors", "complain", "user_input"]
+__all__ = ["BadInput", "OneLineErrors", "as_typed", "complain", "user_input"]
 
 _INTERRUPTED = 130
 
@@ -82,7 +83,7 @@ def user_input(flags: Mapping[str, str] | None = None) -> Iterator[None]:
         try:
             yield
         except KeyError as err:
-            raise BadInput(str(err.args[0])) from err
+            raise BadInput(as_typed(str(err.args[0]), flags or {})) from err
         except OSError as err:
             raise BadInput(_describe(err)) from err
         except (ValueError, TypeError) as err:
@@ -117,7 +118,33 @@ def _in_flags(message: str, flags: Mapping[str, str]) -> str:
     for complaint in message.split("; "):
         name, colon, rest = complaint.partition(":")
         complaints.append(f"{flags.get(name, name)}{colon}{rest}")
-    return "; ".join(complaints)
+    return as_typed("; ".join(complaints), flags)
+
+
+def as_typed(message: str, flags: Mapping[str, str]) -> str:
+    """Turn remedies for Python, as `cells='all'` or `give fs`, into those for a command line.
+
+    Parameters
+    ----------
+    message : str
+        What the library says.
+    flags : mapping
+        Option by the argument that it sets.
+
+    Returns
+    -------
+    str
+    """
+
+    def option(found: re.Match[str]) -> str:
+        value = found[2].strip("'")
+        return flags[found[1]] if value == "True" else f"{flags[found[1]]} {value}"
+
+    names = "|".join(map(re.escape, flags)) or "$^"
+    message = re.sub(rf"\b({names})=('[^']*'|\w+)", option, message)
+    return re.sub(
+        rf"\b(give|gives|leave out) ({names})\b", lambda m: f"{m[1]} {flags[m[2]]}", message
+    )
 
 
 def _describe(err: OSError) -> str:

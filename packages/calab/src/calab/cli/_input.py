@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._errors import BadInput, complain, user_input
+from ._errors import BadInput, as_typed, complain, user_input
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +117,7 @@ def read_recording(file: Path, reading: Reading) -> Input:
         options["skip_rows"] = reading.skip_rows or None
         contents, name, _ = look(file, format, requested(**options))
     for note in contents.notes:
-        complain(f"warning: {note}")
+        complain(f"warning: {as_typed(note, FLAGS)}")
     metadata = dict(contents.provenance)
     if name != "npy":
         metadata |= {"format": name, "trace": contents.trace, "why": contents.why}
