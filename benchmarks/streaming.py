@@ -17,12 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from _tables import markdown
+from _timing import machine, threads
 from calab import presets, run_deconvolution, simulate
 from calab_io.errors import needs
 
@@ -88,6 +90,25 @@ def run(traces: Any, **options: Any) -> Any:
     return run_deconvolution(traces, FS, TAU_RISE, TAU_DECAY, "auto", dtype="float32", **options)
 
 
+@contextmanager
+def cluster() -> Iterator[None]:
+    """Have a worker process per processor, to which dask sends its tasks meanwhile."""
+    distributed = needs("dask.distributed", "dask", "this benchmark")
+    one = {"n_workers": threads(), "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**one) as local, distributed.Client(local):
+        yield
+
+
+def on_cluster(array: Any, n_cells: int, repeats: int) -> float:
+    """Time cells that processes of a cluster read from the store themselves."""
+    dask = needs("dask.array", "dask", "this benchmark")
+    with cluster():
+        work = run(dask.from_array(array, chunks=array.chunks)[:n_cells])
+        # Workers import what they need once.
+        work[:CHUNK_CELLS].compute()
+        return min(seconds_of(work.compute) for _ in range(repeats))
+
+
 def compare(array: Any, n_cells: int, repeats: int) -> list[tuple[str, float]]:
     """Time the ways to the same result on some cells: the best of some repeats, in turn."""
     dask = needs("dask.array", "dask", "this benchmark")
@@ -107,7 +128,10 @@ def compare(array: Any, n_cells: int, repeats: int) -> list[tuple[str, float]]:
     for _ in range(repeats):
         for name, work in ways.items():
             best[name] = min(best[name], seconds_of(work))
-    return list(best.items())
+    return [
+        *best.items(),
+        ("dask, a process per core, from zarr", on_cluster(array, n_cells, repeats)),
+    ]
 
 
 def main() -> None:
@@ -142,7 +166,7 @@ def main() -> None:
     print(markdown(lines))
     print(
         f"\n{options.cells} cells x {options.frames} frames: {seconds:.0f} s, peak resident "
-        f"{peak / 1e9:.2f} GB, {written / 1e9:.1f} GB written"
+        f"{peak / 1e9:.2f} GB, {written / 1e9:.1f} GB written; {machine()}"
     )
 
 

@@ -272,3 +272,12 @@ def test_what_makes_the_arrays_is_checked_before_anything_is_read(traces):
         full(traces, out=lambda name, shape, dtype, cells: np.empty((2, 400), dtype))
     with pytest.raises(ValueError, match="tol: expected"):
         full(traces, out=lambda *_: pytest.fail("bad options come first"), tol=-1)
+
+
+def test_stores_by_url(traces, expected):
+    """As in object storage: fsspec's memory is one of its file systems."""
+    options = {"shape": traces.shape, "chunks": (3, 400), "overwrite": True}
+    zarr.create_array("memory://calab/t.zarr", dtype="f4", **options)[:] = traces
+    out = zarr.create_array("memory://calab/out.zarr", dtype="f8", **options)
+    run(zarr.open_array("memory://calab/t.zarr", mode="r"), out=out)
+    np.testing.assert_array_equal(zarr.open_array("memory://calab/out.zarr", mode="r"), expected)

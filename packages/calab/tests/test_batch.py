@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from calab import BatchSettings, load, read, run_batch, run_cadecon, simulate
 from calab.batch import ledger
-from calab.batch.session import Outcome, Task
+from calab.batch.session import Outcome, Task, run_session
 from calab.batch.sessions import Session, find_sessions
 from calab.batch.settings import ReadSettings, load_settings
 from calab.batch.workers import DIED, local
@@ -471,6 +472,20 @@ def test_spikes_are_on_the_clock_of_the_recording(tmp_path):
     np.savez(tmp_path / "a.npz", traces=made.traces, timestamps=times + 1)
     (again,) = run_batch(tmp_path / "a.npz", tmp_path / "out")
     assert "holds results of other input" in again.reason
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_session_that_is_asked_for_again_in_a_run_is_done_once(recordings, tmp_path, force):
+    one = Session("a", recordings / "mouse0" / "traces.npy", ReadSettings())
+    task = Task(one, BatchSettings(), tmp_path / "a", force=force, run="r1")
+    first = run_session(task)
+    before = (tmp_path / "a" / "session.json").stat()
+    again = run_session(task)
+    assert (first.status, again.status) == ("done", "done")
+    assert again.summary == first.summary
+    assert (tmp_path / "a" / "session.json").stat().st_ino == before.st_ino
+    later = run_session(replace(task, run="r2"))
+    assert later.status == ("done" if force else "skipped")
 
 
 def test_an_outcome_tells_a_mistake_of_ours_from_bad_input(recordings, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -90,7 +91,10 @@ def run_batch(
         raise NotADirectoryError(f"out: expected a folder, got the file {folder}")
     folder.mkdir(parents=True, exist_ok=True)
     threads = _threads(n_threads, count, on_cluster=scheduler is not None)
-    tasks = [Task(session, chosen, folder / session.name, threads, force) for session in sessions]
+    run = uuid.uuid4().hex
+    tasks = [
+        Task(session, chosen, folder / session.name, threads, force, run) for session in sessions
+    ]
     with exclusive(folder):
         clean(folder)
         ends = local(tasks, count) if scheduler is None else clustered(tasks, scheduler)

@@ -46,6 +46,8 @@ class Task:
         Threads of the deconvolution, all there are by default.
     force : bool
         Whether results of other settings or input are replaced.
+    run : str
+        Names the run. A cluster that loses what a worker has answered asks again.
     """
 
     session: Session
@@ -53,6 +55,7 @@ class Task:
     folder: Path
     n_threads: int | None = None
     force: bool = False
+    run: str = ""
 
     def effective(self) -> BatchSettings:
         """Return the settings with what the manifest says of this session."""
@@ -133,6 +136,8 @@ def _done(task: Task, notes: list[str]) -> tuple[str, dict[str, Any]]:
     }
     before = finished(task.folder)
     if before is not None and _is_done(task, before, made_from):
+        if _is_of_run(task, before):
+            return "done", before.get("summary", {})
         notes += _what_differs(task, before)
         return "skipped", before.get("summary", {})
     with folder_in_place(task.folder) as draft:
@@ -145,6 +150,7 @@ def _done(task: Task, notes: list[str]) -> tuple[str, dict[str, Any]]:
         record = {
             "schema_version": SCHEMA_VERSION,
             "name": task.session.name,
+            "run": task.run,
             "session": str(task.session.path),
             **recording.origin(),
             "cells": recording.n_cells,
@@ -170,7 +176,7 @@ def _is_done(task: Task, before: dict[str, Any], made_from: dict[str, str]) -> b
         raise FileExistsError(
             f"{task.folder}: holds results of {before.get('session')}; name both in a manifest"
         )
-    if task.force:
+    if task.force and not _is_of_run(task, before):
         return False
     if all(before.get(name) == value for name, value in made_from.items()):
         return True
@@ -179,6 +185,11 @@ def _is_done(task: Task, before: dict[str, Any], made_from: dict[str, str]) -> b
         f"{task.folder}: holds results of other {changed}; --force replaces them, or choose "
         "another --out"
     )
+
+
+def _is_of_run(task: Task, before: dict[str, Any]) -> bool:
+    """Tell whether results that are there were made by the run that asks."""
+    return bool(task.run) and before.get("run") == task.run
 
 
 def _what_differs(task: Task, before: dict[str, Any]) -> list[str]:
