@@ -281,3 +281,40 @@ def test_stores_by_url(traces, expected):
     out = zarr.create_array("memory://calab/out.zarr", dtype="f8", **options)
     run(zarr.open_array("memory://calab/t.zarr", mode="r"), out=out)
     np.testing.assert_array_equal(zarr.open_array("memory://calab/out.zarr", mode="r"), expected)
+
+
+@pytest.mark.parametrize("times", ["seconds", "datetimes"])
+@pytest.mark.parametrize("run", [run_deconvolution, run_deconvolution_full, run_cadecon])
+def test_times_of_another_rate_are_said_aloud(traces, run, times):
+    seconds = 5 + np.arange(400) / 25
+    start = np.datetime64("2026-01-01", "ns")
+    along = seconds if times == "seconds" else start + (1e9 * seconds).astype("timedelta64[ns]")
+    labelled = xr.DataArray(traces, dims=("cell", "time"), coords={"time": along})
+    arguments = () if run is run_cadecon else (*TAUS, LAM)
+    with pytest.warns(UserWarning, match="the times along time mean 25 Hz, but fs is 30 Hz"):
+        run(labelled, 30.0, *arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(labelled, 25.0, *arguments)
+        run(labelled.assign_coords(time=np.arange(400)), 30.0, *arguments)
+
+
+def test_labelled_activity_has_its_unit(traces):
+    labelled = xr.DataArray(traces, dims=("cell", "frame"), attrs={"units": "dF/F"})
+    assert run(labelled).attrs == {"long_name": "activity", "units": "dF/F"}
+    assert run(xr.DataArray(traces, dims=("cell", "frame"))).attrs["units"] == "unit of the traces"
+
+
+def test_a_full_result_reads_slabs(traces):
+    class Slabs:
+        """Traces that are never read as a whole."""
+
+        shape, dtype = traces.shape, traces.dtype
+
+        def __getitem__(self, rows):
+            assert rows.stop - rows.start < len(traces)
+            return traces[rows]
+
+    found, expected = full(Slabs()), full(traces)
+    for name, value in found._asdict().items():
+        np.testing.assert_array_equal(value, getattr(expected, name))

@@ -106,11 +106,26 @@ def test_times_in_milliseconds(tmp_path, name):
     assert read(path, transpose=True).fs == pytest.approx(10)
 
 
-@pytest.mark.parametrize("name", ["Time (min)", "time_h", "time_of_day", "frame time", "t/h"])
+@pytest.mark.parametrize("name", ["Time (months)", "time_h", "time_of_day", "frame time", "t/h"])
 def test_times_in_a_unit_that_is_not_known(tmp_path, name):
     path = frames(tmp_path / "x.csv", f"{name},A,B")
     with pytest.raises(CalabFormatError, match=r"x.csv: expected times in s or ms.*, got '"):
         read(path, transpose=True, fs=1)
+
+
+def test_times_in_minutes(tmp_path):
+    path = frames(tmp_path / "x.csv", "Time (min),A,B", (0, 0.01, 0.02))
+    assert read(path, transpose=True).fs == pytest.approx(1 / 0.6)
+
+
+def test_times_that_are_hardly_seconds(tmp_path):
+    path = frames(tmp_path / "x.csv", "time,A,B", (0, 33, 66))
+    message = r"x.csv, time: the times have no unit and are .* means 0.030303 Hz; give fs in Hz if"
+    with pytest.warns(UserWarning, match=message):
+        read(path, transpose=True)
+    named = frames(tmp_path / "y.csv", "time (s),A,B", (0, 33, 66))
+    assert read(named, transpose=True).notes == ()
+    assert read(frames(path, "seconds,A,B", (0, 33, 66)), transpose=True).notes == ()
 
 
 @pytest.mark.parametrize("name", ["timer", "runtime", "sometimes", "t1"])

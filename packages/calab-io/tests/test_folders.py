@@ -1,7 +1,7 @@
 import os
 
 import pytest
-from calab_io.folders import ASIDE, DRAFT, atomic_folder, clean, recover
+from calab_io.folders import ASIDE, DRAFT, atomic_folder, clean, recover, whereabouts
 
 
 def fill(folder, text="new"):
@@ -91,6 +91,17 @@ def test_what_stepped_aside_comes_back(tmp_path, target):
     recover(tmp_path / "no" / "store.zarr")
 
 
+def test_what_stepped_aside_is_found_where_it_is(tmp_path, target):
+    aside, link = tmp_path / f"{ASIDE}0123abcd-store.zarr", tmp_path / "link"
+    assert whereabouts(target) == target
+    fill(aside, "old")
+    link.symlink_to(target.name)
+    assert whereabouts(target) == whereabouts(link) == aside
+    fill(target)
+    assert whereabouts(target) == target
+    assert whereabouts(link) == link
+
+
 def test_the_next_replacement_brings_it_back_first(tmp_path, target):
     fill(tmp_path / f"{ASIDE}0123abcd-store.zarr", "old")
     with pytest.raises(FileNotFoundError), atomic_folder(target):
@@ -103,5 +114,7 @@ def test_nothing_half_done_is_left(tmp_path, target):
     fill(tmp_path / f"{ASIDE}0123abcd-store.zarr", "old")
     fill(tmp_path / f"{ASIDE}0123abcd-a-b", "kept")
     fill(tmp_path / f"{DRAFT}0123abcd-a-b", "half")
-    clean(tmp_path)
-    assert content(tmp_path) == {"store.zarr": "new", "a-b": "kept"}
+    fill(tmp_path / f"{DRAFT}0123abcd-others.zarr", "half of another's")
+    clean(tmp_path, {"store.zarr", "a-b"})
+    draft = f"{DRAFT}0123abcd-others.zarr"
+    assert content(tmp_path) == {"store.zarr": "new", "a-b": "kept", draft: "half of another's"}

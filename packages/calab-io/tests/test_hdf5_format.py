@@ -114,8 +114,11 @@ def test_a_scale_without_coordinates_is_no_time(path):
 
 
 def test_times_in_an_unknown_unit_are_left_out(path):
-    save_hdf5(path, {"F": TRACES, "time": np.arange(50)}, {"time": {"units": "days since 2020"}})
-    with pytest.warns(UserWarning, match=r"time: the times are in 'days', and are left out"):
+    save_hdf5(path, {"F": TRACES, "time": np.arange(50)}, {"time": {"units": "fathoms since 2020"}})
+    left = r"time: the times are in 'fathoms', and are left out"
+    with pytest.raises(CalabFormatError, match=rf"rate is not in it; {left}; give fs in Hz"):
+        read(path)
+    with pytest.warns(UserWarning, match=left):
         recording = read(path, fs=2)
     assert (recording.fs, recording.timestamps) == (2, None)
 
@@ -140,6 +143,47 @@ def test_several_rates(path):
 def test_without_a_rate(path):
     with pytest.raises(CalabFormatError, match=r"frame rate is not in it; give fs in Hz, or save"):
         read(save_hdf5(path, {"F": TRACES}))
+
+
+def test_a_rate_that_is_text_is_said(path):
+    save_hdf5(path, {"a/F": TRACES}, {"a": {"frame_rate": "30 Hz"}})
+    with pytest.raises(CalabFormatError, match="; frame_rate is there, but as text and not as a n"):
+        read(path)
+    # A number elsewhere is one.
+    assert read(save_hdf5(path, {"a/F": TRACES, "fs": 5}, {"a": {"fs": "30 Hz"}})).fs == 5
+
+
+def test_times_that_are_hardly_seconds(path):
+    save_hdf5(path, {"F": TRACES, "timestamps": np.arange(50) * 33.333})
+    message = (
+        r"x.h5, timestamps: the times have no unit and are taken for seconds, which means 0.03"
+    )
+    with pytest.warns(
+        UserWarning, match=message + r"\d+ Hz; give fs in Hz if that is not the fram"
+    ):
+        read(path)
+    with pytest.warns(UserWarning, match=r"says 0.03\d+ Hz; 30 Hz is used, as given"):
+        assert len(read(path, fs=30).notes) == 1
+    with h5py.File(path, "r+") as file:
+        file["timestamps"].attrs["units"] = "s"
+    assert read(path).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("units", "seconds"),
+    [
+        ("nanoseconds since 2020-01-01", 1e-9),
+        ("microseconds since 2020-01-01", 1e-6),
+        ("milliseconds since 2020-01-01", 1e-3),
+        ("minutes since 2020-01-01", 60),
+        ("hours since 2020-01-01", 3600),
+        ("days since 2020-01-01", 86400),
+    ],
+)
+def test_units_of_time(path, units, seconds):
+    times = np.arange(50) / 30 / seconds
+    save_hdf5(path, {"F": TRACES, "time": times}, {"time": {"units": units}})
+    assert read(path).fs == pytest.approx(30)
 
 
 @pytest.mark.parametrize("ids", [list("abcd"), np.array([b"a", b"b", b"c", b"d"])])
@@ -239,7 +283,8 @@ def test_a_result_is_no_recording(path):
     message = r"one of CaLab's results, with the arrays activity \(4, 50\), .*; calab.load reads"
     with pytest.raises(CalabFormatError, match=message):
         read(path)
-    assert read(path, key="activity").n_cells == 4
+    with pytest.warns(UserWarning, match="x.h5, activity: is what CaLab has already inferred"):
+        assert read(path, key="activity").trace == "deconvolved"
 
 
 def test_without_the_library(path, monkeypatch):

@@ -59,6 +59,12 @@ def test_without_details_the_metadata_tell():
     assert labelled.units.tolist() == units
 
 
+def test_times_begin_where_the_recording_does():
+    started = recording(timestamps=None, provenance={"starting_time_s": 5.0})
+    labelled = label(cadecon(ids=(0, 1, 2)), recording=started)
+    np.testing.assert_array_equal(labelled.times, 5 + np.arange(6) / FS)
+
+
 def test_recording_gives_names_times_and_source():
     labelled = label(cadecon(ids=(0, 1, 2)), recording=recording())
     assert labelled.cell_ids.tolist() == [10, 11, 12]

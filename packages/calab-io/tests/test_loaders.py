@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import zarr
-from calab_io import load_caiman, load_minian
+from calab_io import CalabFormatError, load_caiman, load_minian, read
 from layouts.caiman import write_caiman
 from layouts.minian import FINAL, variables, write_minian
 
@@ -57,6 +57,21 @@ def test_an_array_that_caiman_did_not_save(caiman, key):
 def test_an_array_of_caiman_that_is_no_traces(caiman):
     with pytest.raises(ValueError, match=r"neurons_sn: expected cells x frames, got shape \(6,\)"):
         load_caiman(caiman, "estimates/neurons_sn")
+
+
+@pytest.mark.parametrize("fs", [-3, 0, np.nan, np.inf])
+def test_rates_that_are_none(caiman, minian, fs):
+    for load, path in ((load_caiman, caiman), (load_minian, minian)):
+        with pytest.raises(ValueError, match="fs: expected a positive, finite rate in Hz, got"):
+            load(path, fs=fs)
+
+
+@pytest.mark.parametrize("load", [load_caiman, load_minian, read])
+@pytest.mark.parametrize("url", ["s3://bucket/x.zarr", "https://host/a/x.h5"])
+def test_addresses(load, url):
+    message = rf"^{url}: is an address, .* zarr.open_array\('{url}', mode='r', storage_options="
+    with pytest.raises(CalabFormatError, match=message):
+        load(url)
 
 
 @pytest.mark.parametrize("load", [load_caiman, load_minian])

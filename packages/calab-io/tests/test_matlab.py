@@ -129,10 +129,39 @@ def test_rate_beside_the_traces_or_among_the_variables(path, version, beside, ab
 
 
 @VERSIONS
-@pytest.mark.parametrize("rates", [{}, {"fs": 4.0, "Fs": 4.0}, {"fs": np.nan}, {"fs": "4"}])
-def test_rate_that_is_not_sure(path, version, rates):
+@pytest.mark.parametrize(
+    ("rates", "said"), [({}, ""), ({"fs": np.nan}, ""), ({"fs": "4"}, "fs is there, but as text.*")]
+)
+def test_rate_that_is_not_there(path, version, rates, said):
     write_mat(path, {"a": TABLE, **rates}, version=version)
-    with pytest.raises(CalabFormatError, match=r"rate is not in it; give fs in Hz, or save it as"):
+    with pytest.raises(CalabFormatError, match=rf"rate is not in it; {said}give fs in Hz, or save"):
+        read(path)
+
+
+@VERSIONS
+def test_several_rates(path, version):
+    write_mat(path, {"a": TABLE, "fs": 4.0, "Fs": 4.0}, version=version)
+    assert read(path).fs == 4
+    write_mat(path, {"a": TABLE, "fs": 4.0, "Fs": 5.0}, version=version)
+    with pytest.raises(CalabFormatError, match=r"expected one sampling rate, got fs 4, Fs 5; give"):
+        read(path)
+
+
+@VERSIONS
+@pytest.mark.parametrize("ids", [np.array([[7.0], [3], [5], [9]]), np.array([[7, 3, 5, 9]], "i2")])
+def test_ids_and_times_beside_the_traces(path, version, ids):
+    times = np.arange(6.0)[None] / 20
+    struct = {"a": TABLE, "cell_ids": ids, "timestamps": times}
+    recording = read(write_mat(path, {"s": struct, "cell_ids": np.ones((4, 1))}, version=version))
+    assert recording.cell_ids.tolist() == [7, 3, 5, 9]
+    assert recording.fs == pytest.approx(20)
+    np.testing.assert_array_equal(recording.timestamps, times[0])
+
+
+@VERSIONS
+def test_ids_that_are_none(path, version):
+    write_mat(path, {"a": TABLE, "fs": 4.0, "cell_ids": np.ones((1, 4)) / 2}, version=version)
+    with pytest.raises(CalabFormatError, match="cell_ids: expected whole numbers or text, got flo"):
         read(path)
 
 
@@ -148,8 +177,10 @@ def test_fall_mat_of_suite2p(path, version):
     write_mat(path, contents, version=version)
     with pytest.raises(CalabFormatError, match=r"got 5: F .*name one of them, as in key='F'"):
         read(path)
-    with pytest.warns(UserWarning, match="iscell tells cells from other ROIs .* the folder"):
+    with pytest.warns(UserWarning, match="iscell|spks") as warned:
         recording = read(path, key="spks")
+    assert "spks: named as what suite2p has already deconvolved" in str(warned[0].message)
+    assert "iscell tells cells from other ROIs" in str(warned[1].message)
     assert (recording.fs, recording.trace) == (30, "deconvolved")
     np.testing.assert_array_equal(recording.traces, TABLE.astype("f4") + 1)
 

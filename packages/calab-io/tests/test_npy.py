@@ -98,6 +98,6 @@ def test_what_is_not_numbers_says_what_it_is(tmp_path):
 
 def test_spikes_of_suite2p_are_not_taken_for_traces(tmp_path):
     np.save(tmp_path / "spks.npy", VALUES)
-    with pytest.warns(UserWarning, match=r"suite2p has already deconvolved; F\.npy has traces"):
+    with pytest.warns(UserWarning, match=r"suite2p has already deconvolved; F has traces"):
         assert read(tmp_path / "spks.npy", fs=30).trace == "deconvolved"
     assert read(tmp_path / "spks.npy", fs=30, trace="raw").trace == "raw"

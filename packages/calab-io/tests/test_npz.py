@@ -40,7 +40,7 @@ def test_traces_with_rate_ids_and_times(tmp_path, compressed):
     assert recording.notes == ()
 
 
-@pytest.mark.parametrize("name", ["fs", "sampling_rate", "sampling_rate_hz", "frame_rate"])
+@pytest.mark.parametrize("name", ["fs", "Fs", "fr", "sampling_rate", "sampling_rate_hz"])
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
 def test_rate_by_any_of_its_names(tmp_path, name, shape):
     values = {"F": TRACES, name: np.full(shape, 31.0)}
@@ -94,9 +94,10 @@ def test_times_of_something_else_are_not_taken(tmp_path, time):
 def test_several_rates(tmp_path):
     path = write_npz(tmp_path / "x.npz", F=TRACES, fs=5, frame_rate=6)
     with pytest.raises(
-        CalabFormatError, match="expected one sampling rate, got fs 5, frame_rate 6"
+        CalabFormatError, match="expected one sampling rate, got fs 5, frame_rate 6; give fs"
     ):
         read(path)
+    assert read(path, fs=7).fs == 7
 
 
 def test_a_rate_that_is_none_gives_way_to_the_users(tmp_path):
@@ -106,7 +107,20 @@ def test_a_rate_that_is_none_gives_way_to_the_users(tmp_path):
 
 def test_without_a_rate(tmp_path):
     with pytest.raises(CalabFormatError, match="frame rate is not in it; give fs in Hz, or save"):
-        read(write_npz(tmp_path / "x.npz", F=TRACES, fs="fast"))
+        read(write_npz(tmp_path / "x.npz", F=TRACES))
+
+
+def test_a_rate_that_is_text_is_said(tmp_path):
+    path = write_npz(tmp_path / "x.npz", F=TRACES, fs="30 Hz")
+    with pytest.raises(CalabFormatError, match="; fs is there, but as text and not as a number; g"):
+        read(path)
+    assert read(path, fs=30).fs == 30
+
+
+def test_times_that_are_no_numbers_are_said_where_a_rate_is_missing(tmp_path):
+    path = write_npz(tmp_path / "x.npz", F=TRACES, time=np.arange(50).astype("M8[ms]"))
+    with pytest.raises(CalabFormatError, match="; time is there, but not as numbers; give fs"):
+        read(path)
 
 
 def test_several_arrays_are_listed(tmp_path):

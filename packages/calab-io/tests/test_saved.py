@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
-from calab_io import Recording
+from calab_io import Recording, read
 from calab_io.writers.saved import load, save
 from calab_io.writers.saved.layout import CHUNK_BYTES, chunk_shape
 from calab_io.writers.to_xarray import to_xarray
@@ -142,6 +142,29 @@ def test_file_says_what_is_in_it(path, tmp_path):
         assert json.loads(dataset.attrs["provenance"])["format"] == "npy"
         assert json.loads(dataset.attrs["excluded"]) == {"2": "constant: every recorded frame is 0"}
         assert dataset.attrs["written_by"].startswith("calab-io 0.")
+
+
+@pytest.mark.filterwarnings("ignore:.*already inferred")
+@pytest.mark.parametrize("ids", [[5, 9], ["ç", "b"]])
+def test_read_gives_what_a_loaded_array_does_not_know(path, tmp_path, ids):
+    values = np.random.default_rng(0).random((2, 8), np.float32)
+    recording = Recording(
+        traces=np.zeros((2, 8)),
+        fs=FS,
+        cell_ids=np.array(ids),
+        timestamps=None,
+        source=tmp_path / "source.nwb",
+        format="nwb",
+        trace="raw",
+        why="the only one",
+        provenance={"starting_time_s": 5.0},
+    )
+    save(values, path, recording=recording)
+    found = read(path, key="activity")
+    np.testing.assert_array_equal(found.traces, values)
+    assert found.fs == pytest.approx(FS)
+    assert found.cell_ids.tolist() == ids
+    np.testing.assert_allclose(found.timestamps, 5 + np.arange(8) / FS)
 
 
 def test_squared_units(path):

@@ -281,6 +281,16 @@ def test_wrong_arguments(folder, options, error, message):
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("inside", ["S.zarr", "S.zarr/S"])
+def test_a_store_is_not_written_into(folder, inside, zarr_format):
+    to_minian(np.ones((2, 5)), folder, fs=20, zarr_format=zarr_format)
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(ValueError, match=r"is a zarr store itself; name .*name='S_calab.zarr'"):
+        to_minian(np.ones((2, 5)), folder / inside, fs=20)
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_missing_folder(folder):
     with pytest.raises(NotADirectoryError, match="expected an existing folder"):
         to_minian(np.ones((2, 5)), folder / "none", fs=20)

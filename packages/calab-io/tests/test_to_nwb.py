@@ -549,7 +549,7 @@ def test_cells_of_no_table_have_their_own(path, ids):
     # The only imaging plane of the file.
     assert dataset(path, f"{table}/imaging_plane/indicator") == b"GCaMP8m"
     assert grave(path) == said
-    assert read(path, key="CaLab/Deconvolved", trace="deconvolved").cell_ids[0] == 0
+    assert read(path, key="CaLab/Deconvolved", trace="deconvolved").cell_ids[0] == ids[0]
 
 
 @pytest.mark.parametrize("ids", [[0, 99], ["a", "b"]])
@@ -888,3 +888,28 @@ def test_pynwb_is_loaded_when_it_is_needed(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pynwb", None)
     with pytest.raises(ImportError, match=r"writing NWB needs pynwb: .* extra 'nwb'"):
         to_nwb(np.ones((2, 40)), path, fs=20.0)
+
+
+def test_cells_that_a_file_of_ours_names_are_found_in_it(tmp_path):
+    path = tmp_path / "ours.nwb"
+    to_nwb(
+        np.ones((3, 40)),
+        path,
+        fs=20.0,
+        cell_ids=["b", "ç", "a"],
+        append=False,
+        session_start_time=START,
+    )
+    recording = read(path, key="CaLab/Deconvolved", trace="deconvolved")
+    assert recording.cell_ids.tolist() == ["b", "ç", "a"]
+    some = read(path, key="CaLab/Deconvolved", trace="deconvolved", cells=["a", "b"])
+    to_nwb(np.full((2, 40), 7.0), path, recording=some, name="Again")
+    with h5py.File(path) as file:
+        assert list(file[f"{OPHYS}/CaLabImageSegmentation"]) == ["PlaneSegmentation"]
+        series = [
+            item
+            for item in file[OPHYS].values()
+            for item in item.values()
+            if "rois" in item and item["data"][0, 0] == 7
+        ]
+        assert [item["rois"][:].tolist() for item in series] == [[2, 0]]

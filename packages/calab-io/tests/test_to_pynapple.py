@@ -12,7 +12,7 @@ from layouts.results import cadecon, deconvolution
 IDS = (7, 3, 12)
 
 
-def recording_of(shape, ids, timestamps=None, trace="raw", fs=20.0):
+def recording_of(shape, ids, timestamps=None, trace="raw", fs=20.0, **known):
     return Recording(
         traces=np.zeros(shape),
         fs=fs,
@@ -22,6 +22,7 @@ def recording_of(shape, ids, timestamps=None, trace="raw", fs=20.0):
         format="npy",
         trace=trace,
         why="made up",
+        provenance=known,
     )
 
 
@@ -61,6 +62,15 @@ def test_frames_of_activity_and_rate():
     assert activity["unit"].tolist() == ["spikes", "arbitrary", "arbitrary"]
     assert rate["unit"].tolist() == ["spikes/s", "arbitrary/s", "arbitrary/s"]
     assert "cell_ids" not in activity.metadata
+
+
+def test_everything_begins_where_the_recording_does():
+    started = recording_of((3, 6), IDS, starting_time_s=5.0)
+    spikes, activity, rate = to_pynapple(cadecon(IDS), recording=started)
+    np.testing.assert_allclose(spikes[7].t, [5.0512])
+    for frame in (activity, rate):
+        np.testing.assert_allclose(frame.t, 5 + np.arange(6) / 20)
+        np.testing.assert_allclose(frame.time_support.values, [[5, 5.3]])
 
 
 def test_names_that_are_text_stand_beside_the_rows():

@@ -45,6 +45,35 @@ def test_rows_are_those_of_all_rois(plane):
     assert {name: after[name] for name in before} == before
 
 
+@pytest.mark.parametrize("named", [None, "suite2p"])
+@pytest.mark.parametrize("read_from", ["suite2p", "suite2p/plane0", "suite2p/plane0/F.npy"])
+def test_the_folder_above_a_single_plane(path, plane, named, read_from):
+    recording = read(path.parent / read_from)
+    activity = np.ones(recording.traces.shape)
+    folder = None if named is None else path.parent / named
+    assert to_suite2p(activity, folder, recording=recording) == plane / "spks_calab.npy"
+    assert to_suite2p(np.ones(60), path, fs=10, name="one.npy").parent == plane
+
+
+@pytest.mark.parametrize(("plane", "folder"), [(1, "plane1"), (None, "combined")])
+def test_the_folder_that_was_read_of_several(tmp_path, plane, folder):
+    path = write_suite2p(tmp_path / "suite2p", planes=2, combined=True)
+    recording = read(path, plane=plane)
+    file = to_suite2p(np.ones(recording.traces.shape), recording=recording)
+    assert file == path / folder / "spks_calab.npy"
+
+
+def test_one_of_several_planes_is_to_be_named(tmp_path):
+    path = write_suite2p(tmp_path / "suite2p", planes=2)
+    recording = read(path)
+    activity = np.ones(recording.traces.shape)
+    for folder in (None, path):
+        with pytest.raises(ValueError, match=r"with plane0, plane1; call it for each.*plane0'"):
+            to_suite2p(activity, folder, recording=recording)
+    with pytest.raises(ValueError, match="folder: expected the folder of a plane where"):
+        to_suite2p(activity, fs=10)
+
+
 def test_description(plane):
     result = cadecon([4, 0, 2], n_frames=60)
     file = to_suite2p(result, plane, name="counts.npy")
@@ -222,7 +251,8 @@ def test_two_frames_less_are_those_of_shorter_planes(plane):
     assert written.sum() == 5 * 58
 
 
-def test_no_traces_there(path):
+def test_no_traces_there(path, plane):
+    (plane / "F.npy").unlink()
     with pytest.raises(MissingKeyError, match=r"suite2p, F.npy: .*plane0.*name the folder of a pl"):
         to_suite2p(np.ones((5, 60)), path, fs=10)
     with pytest.raises(MissingKeyError, match=r"none, F.npy: not found; name the folder"):

@@ -8,6 +8,7 @@ import calab_io
 import numpy as np
 import pytest
 import zarr
+from calab_core.slabs import slab_size
 from calab_io import CalabFormatError, LazyTraces, MissingKeyError, read
 from layouts.arrays import contents, save_zarr
 from layouts.tables import FS, example
@@ -113,6 +114,19 @@ def test_rate_in_an_attribute(path, version, place):
     assert read(save_zarr(path, {"a/F": TRACES}, {place: values}, zarr_format=version)).fs == 31
 
 
+@VERSIONS
+@pytest.mark.parametrize("name", ["Fs", "fr", "framerate", "FrameRate"])
+def test_rate_by_names_that_matlab_has(path, version, name):
+    assert read(save_zarr(path, {"F": TRACES}, {"F": {name: 31}}, zarr_format=version)).fs == 31
+
+
+@VERSIONS
+def test_a_rate_that_is_text_is_said(path, version):
+    save_zarr(path, {"F": TRACES}, {"F": {"fs": "30 Hz"}}, zarr_format=version)
+    with pytest.raises(CalabFormatError, match="; fs is there, but as text and not as a number; g"):
+        read(path)
+
+
 def test_a_rate_beyond_all_numbers(path):
     save_zarr(path, {"F": TRACES}, {"F": {"fs": 10**400}})
     with pytest.raises(CalabFormatError, match=r"x.zarr: cannot be read: .*too large"):
@@ -177,12 +191,14 @@ def test_a_result_is_no_recording(path):
     message = r"one of CaLab's results, with the arrays activity \(4, 50\), .*; calab.load reads"
     with pytest.raises(CalabFormatError, match=message):
         read(path)
-    assert read(path, key="activity", fs=FS).n_cells == 4
+    with pytest.warns(UserWarning, match="x.zarr, activity: is what CaLab has already inferred"):
+        assert read(path, key="activity", fs=FS).trace == "deconvolved"
 
 
 def test_other_folders_and_files_are_not_taken(path):
     path.mkdir()
-    with pytest.raises(CalabFormatError, match="no recording is in this folder"):
+    message = "no recording is in this folder.* what lies directly in it, no deeper; name"
+    with pytest.raises(CalabFormatError, match=message):
         read(path)
     (path / "x").write_text("x")
     with pytest.raises(CalabFormatError, match="expected the folder of a zarr store, got a file"):
@@ -217,3 +233,5 @@ def test_chunks_that_lie_in_one_file(path, compressors, refused):
     traces = read(path, fs=FS).traces
     np.testing.assert_array_equal(traces, TRACES)
     assert traces.slab == 2
+    # A chunk costs as much as the shard that holds it.
+    assert slab_size(traces, 1) == 2

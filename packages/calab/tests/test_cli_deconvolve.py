@@ -243,12 +243,18 @@ def test_rate_is_asked_for_where_nothing_says_it(
 
 
 def test_export_of_another_rate_is_refused(
-    refused: Refused, params: Path, traces: np.ndarray
+    calab_command: Command, refused: Refused, params: Path, traces: np.ndarray
 ) -> None:
     save_for_tuning(traces, 30.0, "other")
     line = refused("deconvolve", "other.npy", "-p", params)
     assert "tuned at 20 Hz" in line
-    assert "says 30 Hz" in line
+    assert line.endswith("but the recording has 30 Hz; --fs says what it really has")
+    save_for_tuning(traces, 20.05, "near")
+    result = calab_command("deconvolve", "near.npy", "-p", params)
+    assert result.exit_code == 0, result.stderr
+    assert "the rate of the export is used" in result.stderr
+    result = calab_command("deconvolve", "other.npy", "-p", params, "--fs", 20, "-o", "b")
+    assert result.exit_code == 0, result.stderr
 
 
 @pytest.mark.parametrize(

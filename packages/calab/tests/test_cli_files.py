@@ -91,6 +91,22 @@ def test_what_is_read_is_chosen(calab_command: Command, folder: Path) -> None:
     assert result.stderr == "calab: warning: results.hdf5: says 20 Hz; 10 Hz is used, as given\n"
 
 
+def test_cells_are_chosen_by_their_ids(
+    calab_command: Command, refused: Refused, folder: Path
+) -> None:
+    write_caiman(folder / "results.hdf5")
+    result = calab_command("convert", "results.hdf5", "--cells", "4,0", "-o", "some")
+    assert result.exit_code == 0, result.output
+    assert json.loads(Path("some_metadata.json").read_text())["cell_ids"] == [4, 0]
+    every = calab_command("convert", "results.hdf5", "--cells", "all", "-o", "every")
+    assert every.exit_code == 0
+    np.testing.assert_array_equal(np.load("some.npy"), np.load("every.npy")[[4, 0]])
+    assert "no cell 17" in refused("info", "results.hdf5", "--cells", "17")
+    assert "--cells: expected accepted, all, or whole" in refused(
+        "info", "results.hdf5", "--cells", "some"
+    )
+
+
 def test_convert_refuses(refused: Refused, recording: Path, table: Path) -> None:
     assert "--format: expected 'auto' or 'suite2p' or" in refused("convert", table, "-f", "tiff")
     assert "--plane: does not apply to csv" in refused("convert", table, "--plane", 1)
@@ -117,6 +133,18 @@ def test_info_describes_a_recording(calab_command: Command, traces: np.ndarray) 
     assert found["constant_cells"] == 1
     assert found["fs_hz"] is None
     assert found["max"] == traces[np.isfinite(traces)].max()
+
+
+def test_info_says_which_cells_and_when(calab_command: Command, folder: Path) -> None:
+    ids, times = np.arange(100, 120), 5 + np.arange(40) / 20
+    np.savez(folder / "a.npz", x=np.ones((20, 40)), cell_ids=ids, timestamps=times)
+    said = json.loads(calab_command("info", "a.npz", "--json").stdout)
+    assert said["cell_ids"] == [100, 101, 102, "...", 117, 118, 119]
+    assert said["timestamps_s"] == pytest.approx([5, 6.95])
+    assert "100, 101, 102, ..., 117" in calab_command("info", "a.npz").stdout
+    np.save(folder / "b.npy", np.ones((2, 40)))
+    said = json.loads(calab_command("info", "b.npy", "--json").stdout)
+    assert (said["format"], said["why"]) == ("npy", "the array in the file")
 
 
 def test_info_takes_the_rate_from_the_sidecar(calab_command: Command, recording: Path) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import calab_core.slabs
 import numpy as np
 import pytest
+from calab._scratch import LOCK, PREFIX
 from calab_io import LazyTraces, save_for_tuning
+from calab_io.locks import locked
 from typer.testing import Result
 
 Command = Callable[..., Result]
 
 KERNEL = ("--tau-rise", 0.1, "--tau-decay", 0.6)
+AUTO = {f"a_{name}.npy" for name in ("activity", "rate")}
 
 
 @pytest.fixture
@@ -22,11 +25,14 @@ def rec(folder: Path, traces: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Pa
     """A recording of several slabs that cannot be read as a whole."""
     save_for_tuning(traces, 20.0, folder / "rec")
 
-    def refuse(*_: Any, **__: Any) -> None:
-        raise AssertionError("all cells were read at once")
+    def one(self: LazyTraces, rows: np.ndarray) -> np.ndarray:
+        assert rows.size < self.shape[0], "all cells were read at once"
+        return rows_of(self, rows)
 
-    monkeypatch.setattr(LazyTraces, "__array__", refuse)
+    rows_of = LazyTraces._rows
+    monkeypatch.setattr(LazyTraces, "_rows", one)
     monkeypatch.setattr(calab_core.slabs, "SLAB_BYTES", 1)
+    monkeypatch.setattr("calab_core.cadecon.rows.block_cells", lambda shape: 1)
     return Path("rec.npy")
 
 
@@ -34,10 +40,12 @@ def rec(folder: Path, traces: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Pa
     ("arguments", "files"),
     [
         (("deconvolve", *KERNEL), {"activity.npy"}),
-        (("deconvolve", "--auto", "-o", "a"), {f"a_{n}.npy" for n in ("activity", "rate")}),
+        (("deconvolve", *KERNEL, "--full"), set()),
+        (("deconvolve", "--auto", "-o", "a"), AUTO),
+        (("deconvolve", "--auto", "-o", "a", "--report", "a.html"), AUTO),
         (("info",), set()),
     ],
-    ids=["given kernel", "auto", "info"],
+    ids=["given kernel", "full", "auto", "report", "info"],
 )
 def test_never_all_cells_at_once(
     calab_command: Command, rec: Path, arguments: tuple[object, ...], files: set[str]
@@ -62,3 +70,16 @@ def test_a_failure_leaves_nothing(
     assert result.exit_code == 2
     assert "cell 2" in result.stderr
     assert sorted(Path().rglob("*")) == before
+
+
+def test_what_a_killed_process_left_is_removed(calab_command: Command, rec: Path) -> None:
+    left, used, new = (Path(f"{PREFIX}{name}") for name in ("left", "used", "new"))
+    for folder in (left, used, new):
+        folder.mkdir()
+        (folder / LOCK).touch()
+    for folder in (left, used):
+        os.utime(folder, (0, 0))
+    with locked(used / LOCK):
+        result = calab_command("deconvolve", rec, *KERNEL)
+    assert result.exit_code == 0, result.output
+    assert [folder.exists() for folder in (left, used, new)] == [False, True, True]

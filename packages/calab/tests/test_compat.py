@@ -74,7 +74,7 @@ def test_least_activity_that_explains_the_trace(g):
 
 def test_baseline_that_is_given():
     _, y = simulate(AR2, baseline=-3)
-    found = deconvolve(y, AR2, 0.1, -3)
+    found = deconvolve(y, g=AR2, sn=0.1, b=-3)
     assert found.b == -3
     check_optimum(y, found, AR2, fitted=False)
     assert squares_of(y, found) == pytest.approx(0.01, rel=1e-5)
@@ -82,20 +82,20 @@ def test_baseline_that_is_given():
 
 def test_baseline_of_any_sign_only_when_wanted():
     _, y = simulate(AR1, baseline=-3)
-    free = deconvolve(y, AR1, 0.1, b_nonneg=False)
+    free = deconvolve(y, g=AR1, sn=0.1, b_nonneg=False)
     assert free.b == pytest.approx(-3, abs=0.1)
     check_optimum(y, free, AR1)
     # There is none above that would not be worse, and no activity goes below it.
-    bounded = deconvolve(y, AR1, 0.1)
+    bounded = deconvolve(y, g=AR1, sn=0.1)
     assert bounded.b == 0
     assert bounded.s.sum() < free.s.sum()
 
 
 def test_a_baseline_slightly_below_zero_becomes_zero():
     _, y = simulate(AR1)
-    y -= deconvolve(y, AR1, 0.1).b + 0.001
-    assert deconvolve(y, AR1, 0.1, b_nonneg=False).b == pytest.approx(-0.001, abs=1e-5)
-    found = deconvolve(y, AR1, 0.1)
+    y -= deconvolve(y, g=AR1, sn=0.1).b + 0.001
+    assert deconvolve(y, g=AR1, sn=0.1, b_nonneg=False).b == pytest.approx(-0.001, abs=1e-5)
+    found = deconvolve(y, g=AR1, sn=0.1)
     assert found.b == 0
     check_optimum(y, found, AR1, fitted=False)
     assert squares_of(y, found) == pytest.approx(0.01, rel=1e-5)
@@ -105,19 +105,19 @@ def test_a_baseline_slightly_below_zero_becomes_zero():
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_baseline_far_below_the_quantiles_of_an_active_cell(g, rate):
     _, y = simulate(g, rate=rate)
-    found = deconvolve(y, g, 0.1)
+    found = deconvolve(y, g=g, sn=0.1)
     assert found.b < np.quantile(y, 0.2) - 0.2
     check_optimum(y, found, g, tol=5e-3)
     assert squares_of(y, found) == pytest.approx(0.01, rel=1e-5)
     # In another frame the same comes out.
-    moved = deconvolve(y - 10, g, 0.1, b_nonneg=False)
+    moved = deconvolve(y - 10, g=g, sn=0.1, b_nonneg=False)
     assert moved.b == pytest.approx(found.b - 10, abs=2e-3)
 
 
 def test_baseline_of_an_active_cell_stops_at_zero():
     _, y = simulate(AR1, rate=0.5, baseline=0.0)
-    y -= deconvolve(y, AR1, 0.1, b_nonneg=False).b + 0.3
-    found = deconvolve(y, AR1, 0.1)
+    y -= deconvolve(y, g=AR1, sn=0.1, b_nonneg=False).b + 0.3
+    found = deconvolve(y, g=AR1, sn=0.1)
     assert found.b == 0
     check_optimum(y, found, AR1, fitted=False, tol=5e-3)
 
@@ -125,19 +125,19 @@ def test_baseline_of_an_active_cell_stops_at_zero():
 def test_frames_that_were_not_recorded_do_not_count():
     _, y = simulate(AR1)
     y[100:400] = np.nan
-    found = deconvolve(y, AR1, 0.1)
+    found = deconvolve(y, g=AR1, sn=0.1)
     check_optimum(y, found, AR1)
     assert squares_of(y, found) == pytest.approx(0.01, rel=1e-5)
     assert np.isfinite(found.c).all()
     assert not found.s[100:399].any()
     masked = np.ma.masked_invalid(y)
-    np.testing.assert_array_equal(deconvolve(masked, AR1, 0.1).s, found.s)
+    np.testing.assert_array_equal(deconvolve(masked, g=AR1, sn=0.1).s, found.s)
 
 
 @pytest.mark.parametrize("g", [AR1, AR2], ids=str)
 def test_recovers_spikes(g):
     spikes, y = simulate(g, noise=0.05)
-    found = deconvolve(y, g, 0.05)
+    found = deconvolve(y, g=g, sn=0.05)
     assert found.b == pytest.approx(0.5, abs=0.05)
     events = spikes > 0
     # Each spike within its frame or the next ones, where noise may put a part of it.
@@ -146,18 +146,34 @@ def test_recovers_spikes(g):
     assert found.s[~np.convolve(events, np.ones(5), "same").astype(bool)].max() < 0.3
 
 
-def test_calcium_from_before_is_the_activity_of_the_first_frame():
+@pytest.mark.parametrize(("g", "penalty", "unsaid"), [(AR1, 1, 1), (AR1, None, 1), (AR2, None, 2)])
+def test_calcium_from_before_is_no_activity(g, penalty, unsaid):
+    """OASIS 0.3.2 has zeros in these frames."""
     spikes = np.zeros(300)
-    spikes[0], spikes[150] = 2, 1
-    found = deconvolve(respond(spikes, AR1), AR1, penalty=None)
-    np.testing.assert_allclose(found.s, spikes, atol=1e-4)
+    spikes[:2], spikes[150] = (2, 1), 1
+    found = deconvolve(respond(spikes, g), g=g, sn=1e-3, b=0, penalty=penalty)
+    assert found.c[0] == pytest.approx(2, abs=0.1)
+    spikes[:unsaid] = 0
+    np.testing.assert_allclose(found.s, spikes, atol=0.05)
+
+
+def test_calcium_from_before_two_coefficients_is_activity_where_oasis_has_it():
+    spikes = np.zeros(300)
+    spikes[:2], spikes[150] = (2, 1), 1
+    found = deconvolve(respond(spikes, AR2), g=AR2, sn=1e-3, b=0)
+    np.testing.assert_allclose(found.s, spikes, atol=0.05)
+
+
+def test_all_but_the_trace_is_given_by_name():
+    with pytest.raises(TypeError, match="positional"):
+        deconvolve(np.arange(50.0), 0.95)
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.05, 0.5])
 @pytest.mark.parametrize("g", [AR1, AR2, EQUAL], ids=str)
 def test_fixed_weight(g, lam):
     _, y = simulate(g)
-    found = deconvolve(y, g, b=0.5, penalty=None, lam=lam)
+    found = deconvolve(y, g=g, b=0.5, penalty=None, lam=lam)
     assert (found.b, found.lam) == (0.5, lam)
     check_recursion(found, g)
     gain = respond((y - found.c - 0.5)[::-1], g)[::-1]
@@ -167,14 +183,14 @@ def test_fixed_weight(g, lam):
 
 def test_fixed_weight_has_baseline_zero_by_default():
     _, y = simulate(AR1, baseline=0.0)
-    ours, same = deconvolve(y, AR1, penalty=None), deconvolve(y, AR1, b=0, penalty=None, lam=0)
+    ours, same = deconvolve(y, g=AR1, penalty=None), deconvolve(y, g=AR1, b=0, penalty=None, lam=0)
     assert ours.b == 0
     np.testing.assert_array_equal(ours.s, same.s)
 
 
 def test_units_of_the_trace():
     _, y = simulate(AR2)
-    one, other = deconvolve(y, AR2), deconvolve(1000 * y, AR2)
+    one, other = deconvolve(y, g=AR2), deconvolve(1000 * y, g=AR2)
     np.testing.assert_allclose(other.s, 1000 * one.s, atol=0.05)
     assert other.b == pytest.approx(1000 * one.b, rel=1e-5)
     assert other.lam == pytest.approx(1000 * one.lam, rel=1e-4)
@@ -183,40 +199,40 @@ def test_units_of_the_trace():
 def test_noise_is_that_of_calab():
     _, y = simulate(AR1)
     sn = noise_level(y, 1.0)
-    assert squares_of(y, deconvolve(y, AR1)) == pytest.approx(sn**2, rel=1e-5)
+    assert squares_of(y, deconvolve(y, g=AR1)) == pytest.approx(sn**2, rel=1e-5)
 
 
 def test_silent_trace_needs_no_activity():
     _, y = simulate(AR1, rate=0)
-    found = deconvolve(y, AR1, 0.2)
+    found = deconvolve(y, g=AR1, sn=0.2)
     assert not found.s.any()
     assert not found.c.any()
     assert found.b == pytest.approx(y.mean())
     # The least weight that gives none.
-    assert not deconvolve(y, AR1, b=found.b, penalty=None, lam=found.lam * 1.001).s.any()
-    assert deconvolve(y, AR1, b=found.b, penalty=None, lam=found.lam * 0.99).s.any()
+    assert not deconvolve(y, g=AR1, b=found.b, penalty=None, lam=found.lam * 1.001).s.any()
+    assert deconvolve(y, g=AR1, b=found.b, penalty=None, lam=found.lam * 0.99).s.any()
 
 
 def test_silent_trace_below_zero():
     _, y = simulate(AR1, rate=0, baseline=-1)
-    found = deconvolve(y, AR1, 2.0)
+    found = deconvolve(y, g=AR1, sn=2.0)
     assert (found.b, found.s.any()) == (0, False)
 
 
 def test_a_trace_below_its_baseline_has_no_activity(monkeypatch):
     # Nothing has to be solved for that.
     monkeypatch.setattr(_constrained, "solve", None)
-    found = deconvolve(np.full(50, -1.0), AR1, 0.1)
+    found = deconvolve(np.full(50, -1.0), g=AR1, sn=0.1)
     assert (found.b, found.s.any(), found.lam) == (0, False, 0)
 
 
 def test_a_trace_that_nothing_explains_is_explained_as_well_as_can_be():
     rng = np.random.default_rng(0)
     y = rng.standard_normal(500) + np.repeat([6.0, 1.0], 250)
-    found = deconvolve(y, (0.999,), 0.01)
+    found = deconvolve(y, g=(0.999,), sn=0.01)
     assert squares_of(y, found) > 0.0001
     for weight in (1e-4, 1e-3):
-        other = deconvolve(y, (0.999,), b=found.b, penalty=None, lam=weight)
+        other = deconvolve(y, g=(0.999,), b=found.b, penalty=None, lam=weight)
         assert squares_of(y, found) <= squares_of(y, other) * (1 + 1e-4)
 
 
@@ -283,8 +299,8 @@ def test_ways_to_write_coefficients():
 
 def test_what_steers_the_search_has_no_effect():
     _, y = simulate(AR1)
-    steered = deconvolve(y, AR1, decimate=10, max_iter=2, tol=1.0, shift=3, window=200)
-    np.testing.assert_array_equal(steered.s, deconvolve(y, AR1).s)
+    steered = deconvolve(y, g=AR1, decimate=10, max_iter=2, tol=1.0, shift=3, window=200)
+    np.testing.assert_array_equal(steered.s, deconvolve(y, g=AR1).s)
 
 
 @pytest.mark.parametrize(
@@ -357,6 +373,6 @@ def test_search_is_quick_where_a_secant_is_slow():
 def test_search_ends_where_it_does_not_meet(monkeypatch):
     _, y = simulate(AR1)
     monkeypatch.setattr(_constrained, "MOST", 1)
-    found = deconvolve(y, AR1, 0.1)
+    found = deconvolve(y, g=AR1, sn=0.1)
     check_recursion(found, AR1)
     assert squares_of(y, found) == pytest.approx(0.01, rel=0.5)

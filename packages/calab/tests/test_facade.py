@@ -69,3 +69,9 @@ def test_help_loads_no_numerical_library() -> None:
     loaded = loaded_after(statement)
     assert "typer" in loaded
     assert loaded.isdisjoint({"numpy", "pydantic", "matplotlib", "calab_core", "calab_sim"})
+
+
+def test_compat_is_there_without_an_import_of_its_own() -> None:
+    command = "import calab; print(calab.compat.deconvolve.__name__)"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert done.stdout == "deconvolve\n", done.stderr

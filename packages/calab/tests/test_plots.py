@@ -7,6 +7,7 @@ from typing import Any
 import calab
 import numpy as np
 import pytest
+import zarr
 from calab_core import CaDeconResult
 from calab_sim import SimulationResult, presets, simulate
 from matplotlib import colors
@@ -85,6 +86,27 @@ def test_trace_shows_the_window(simulation: SimulationResult, result: CaDeconRes
     # The ticks lie below everything that was recorded.
     low, high = axes.get_ylim()
     assert low + 0.09 * (high - low) < shown[:, 1].min()
+
+
+@pytest.mark.parametrize("cells", [5, 70])
+def test_results_that_are_not_in_memory(cells, tmp_path):
+    """As those of `run_cadecon` with arrays of zarr; many cells are drawn by their rates."""
+    traces = calab.simulate(num_cells=cells, num_timepoints=600, seed=1).traces
+    group = zarr.create_group(tmp_path / "out.zarr")
+
+    def make(name, shape, dtype, cells):
+        return group.create_array(name, shape=shape, dtype=dtype, chunks=(2, shape[1]))
+
+    there = calab.run_cadecon(traces, 30.0, out=make)
+    here = calab.run_cadecon(traces, 30.0)
+    calab.write_report(there, traces, tmp_path / "there.html")
+    calab.write_report(here, traces, tmp_path / "here.html")
+    drawn, expected = (calab.plot_raster(one) for one in (there, here))
+    assert len(drawn.images) == (cells > 60)
+    for one, other in zip(drawn.images, expected.images, strict=True):
+        np.testing.assert_allclose(one.get_array(), other.get_array(), rtol=1e-6)
+    pages = [(tmp_path / f"{name}.html").read_text("utf-8") for name in ("there", "here")]
+    assert pages[0].count("<img") == pages[1].count("<img") > 3
 
 
 def test_trace_in_a_file(simulation, result, tmp_path):

@@ -31,7 +31,7 @@ from .slabs import (
     slabs,
 )
 
-__all__ = ["infer", "is_elsewhere", "loaded", "stream"]
+__all__ = ["in_memory", "infer", "is_elsewhere", "is_streamed", "loaded", "stream"]
 
 #: What has a value per frame; the activity is always made.
 PER_FRAME = ("activity", "reconvolution", "removed_baseline")
@@ -43,6 +43,11 @@ def is_elsewhere(traces: Any) -> bool:
     """Tell whether traces are labelled, lazy or not in memory; refuse what only holds traces."""
     refuse_what_holds_traces(traces)
     return is_labelled(traces) or is_dask(traces) or is_source(traces)
+
+
+def is_streamed(traces: Any) -> bool:
+    """Tell whether traces are read by slices of cells, and are not labelled."""
+    return not is_labelled(traces) and is_source(traces)
 
 
 def loaded(traces: Any) -> Any:
@@ -90,7 +95,8 @@ def infer(
     if out is None and is_dask(plain):
         compute = _Activity(options, lazy=True)
         return map_dask(plain, compute, compute.checked(plain.shape))
-    return stream(plain, options, _given(out), progress, full=False).activity
+    make = in_memory if out is None else _given(out)
+    return stream(plain, options, make, progress, full=False).activity
 
 
 def stream(
@@ -145,14 +151,15 @@ def _figures(found: Deconvolution) -> dict[str, NDArray[Any]]:
     return {name: getattr(found, name) for name in names}
 
 
-def _given(out: Sink | None) -> MakeSink:
-    """Take the array that was given for the activity, or make one in memory."""
+def _given(out: Sink) -> MakeSink:
+    """Take the array that was given for the activity."""
+    return lambda _, shape, dtype, __: checked_sink("out", out, shape, dtype)
 
-    def make(name: str, shape: tuple[int, int], dtype: np.dtype[Any], cells: int) -> Sink:
-        del cells
-        return np.empty(shape, dtype) if out is None else checked_sink("out", out, shape, dtype)
 
-    return make
+def in_memory(name: str, shape: tuple[int, int], dtype: np.dtype[Any], cells: int) -> Sink:
+    """Make an array in memory, as `MakeSink`."""
+    del name, cells
+    return np.empty(shape, dtype)
 
 
 def _counted(progress: Progress | None, before: int, total: int) -> Progress | None:

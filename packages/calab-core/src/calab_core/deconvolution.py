@@ -13,7 +13,8 @@ import numpy as np
 from calab_solver import Deconvolution, deconvolve
 from numpy.typing import ArrayLike, NDArray
 
-from .blockwise import infer, is_elsewhere, loaded, stream
+from .blockwise import in_memory, infer, is_elsewhere, is_streamed, loaded, stream
+from .labelled import warn_of_another_rate
 from .result import DeconvolutionDetails, DeconvolutionResult
 from .slabs import MakeSink, Sink
 
@@ -143,6 +144,7 @@ def run_deconvolution(
         "n_threads": n_threads,
         "dtype": dtype,
     }
+    warn_of_another_rate(traces, fs)
     with _documented_names():
         if out is not None or is_elsewhere(traces):
             inferred: NDArray[Any] = infer(traces, options, out=out, progress=progress)
@@ -218,9 +220,11 @@ def run_deconvolution_full(
         "n_threads": n_threads,
         "dtype": dtype,
     }
+    warn_of_another_rate(traces, fs)
     with _documented_names():
-        if out is not None:
-            return _as_result(stream(traces, options, out, progress, full=True), single=False)
+        if out is not None or is_streamed(traces):
+            made = in_memory if out is None else out
+            return _as_result(stream(traces, options, made, progress, full=True), single=False)
         plain = loaded(traces)
         found = deconvolve(plain, **options, progress=progress, full=True)
     return _as_result(found, single=np.ndim(plain) == 1)

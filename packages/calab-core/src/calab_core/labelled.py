@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -20,10 +21,14 @@ __all__ = [
     "map_cells",
     "map_dask",
     "refuse_what_holds_traces",
+    "warn_of_another_rate",
 ]
 
 #: Names by which a dimension is known to be time.
 FRAME_NAMES = ("frame", "frames", "time", "t")
+
+#: Share by which two rates may differ that are the same.
+SAME_RATE = 0.01
 
 #: A chunk of so many slabs of cells is left as it is.
 MOST_SLABS = 8
@@ -131,6 +136,37 @@ def cell_names(traces: Any) -> NDArray[Any] | None:
     return names if names.dtype.kind in "iuU" else None
 
 
+def warn_of_another_rate(traces: Any, fs: Any) -> None:
+    """Warn where the times along a DataArray mean another rate than `fs`.
+
+    Parameters
+    ----------
+    traces : object
+        What was passed as traces.
+    fs : object
+        What was passed as sampling rate in hertz.
+
+    Warns
+    -----
+    UserWarning
+        If times in seconds, or points in time, differ by more than `SAME_RATE`.
+    """
+    if not is_labelled(traces) or not isinstance(fs, int | float):
+        return
+    frames = frame_dim(traces)
+    known = traces.coords[frames].values if frames in traces.coords else np.empty(0)
+    times: NDArray[Any] = np.asarray(known)
+    if times.dtype.kind == "M":
+        times = (times - times[:1]).astype("timedelta64[ns]").astype(np.float64) / 1e9
+    # Whole numbers count the frames.
+    if times.dtype.kind != "f" or times.size < 2:
+        return
+    step = float(np.median(np.diff(times)))
+    if step > 0 and abs(step * fs - 1) > SAME_RATE:
+        said = f"traces: the times along {frames} mean {1 / step:g} Hz, but fs is {fs:g} Hz"
+        warnings.warn(f"{said}, which is used", UserWarning, stacklevel=3)
+
+
 def map_cells(traces: Any, compute: Compute, dtype: np.dtype[Any], name: str) -> Any:
     """Compute cell by cell on a DataArray; lazily if it is lazy.
 
@@ -148,7 +184,7 @@ def map_cells(traces: Any, compute: Compute, dtype: np.dtype[Any], name: str) ->
     Returns
     -------
     xarray.DataArray
-        Of the same dimensions and coordinates.
+        Of the same dimensions and coordinates, in the unit of the traces.
     """
     # It is there, for it made the traces; type checkers need not have it.
     xarray: Any = import_module("xarray")
@@ -165,7 +201,8 @@ def map_cells(traces: Any, compute: Compute, dtype: np.dtype[Any], name: str) ->
         output_dtypes=[dtype],
         keep_attrs=False,
     )
-    return found.transpose(*traces.dims).rename(name)
+    about = {"long_name": name, "units": traces.attrs.get("units", "unit of the traces")}
+    return found.transpose(*traces.dims).rename(name).assign_attrs(about)
 
 
 def map_dask(traces: Any, compute: Compute, dtype: np.dtype[Any]) -> Any:

@@ -297,6 +297,6 @@ def _cells_per_chunk(source: Source) -> int:
     # Sharded zarr arrays are written and best read by shards.
     shards = getattr(source, "shards", None)
     chunks = shards if isinstance(shards, tuple) and len(shards) == 2 else _chunks(source)
-    if chunks is None:
-        return max(1, int(getattr(source, "slab", 1)))
-    return max(1, int(chunks[0]))
+    # What calab-io reads says by itself how many cells are read in the time of one.
+    slab = int(getattr(source, "slab", 1))
+    return max(1, slab, 1 if chunks is None else int(chunks[0]))

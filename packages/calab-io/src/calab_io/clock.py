@@ -1,16 +1,21 @@
-"""When the frames of a result were taken, on the clock of an NWB file."""
+"""When the frames of a recording, and so of a result, were taken."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .writers.labels import Labelled
+if TYPE_CHECKING:
+    from .writers.labels import Labelled
 
-__all__ = ["Clock", "clock_of"]
+__all__ = ["Clock", "clock_of", "said_clock"]
+
+#: Where provenance says when the first frame was taken, in seconds, if no time stamps do.
+START = "starting_time_s"
 
 #: Seconds within which time stamps are those of a steady rate, as nwbinspector has it.
 STEADY = 1e-9
@@ -22,7 +27,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Clock:
-    """Seconds since the reference time of the file, for each frame.
+    """Seconds since the reference time of the source, for each frame.
 
     Attributes
     ----------
@@ -44,6 +49,40 @@ class Clock:
         if self.stamps is None:
             return {"starting_time": self.start, "rate": self.rate}
         return {"timestamps": self.stamps}
+
+    def times(self, n_frames: int) -> NDArray[np.float64]:
+        """Tell when frames were taken.
+
+        Parameters
+        ----------
+        n_frames : int
+            How many, from the first one.
+
+        Returns
+        -------
+        numpy.ndarray, shape (n_frames,), float64
+            In seconds; the time stamps themselves where there are any.
+        """
+        if self.stamps is not None:
+            return self.stamps
+        frames: NDArray[np.float64] = np.arange(n_frames) / self.rate
+        return self.start + frames
+
+    def since(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Find moments that are given in seconds, as results have them.
+
+        Parameters
+        ----------
+        seconds : numpy.ndarray, float64
+            Since the start of the first frame, as if all frames took equally long.
+
+        Returns
+        -------
+        numpy.ndarray, float64
+            In seconds on this clock.
+        """
+        # Without time stamps nothing is gained by way of frames but an error of rounding.
+        return self.start + seconds if self.stamps is None else self.at(seconds * self.rate)
 
     def at(self, frames: NDArray[np.float64]) -> NDArray[np.float64]:
         """Find moments that are given in frames.
@@ -67,8 +106,32 @@ class Clock:
         return self.stamps[within] + moments
 
 
+def said_clock(
+    fs: float, timestamps: NDArray[np.float64] | None, known: Mapping[str, Any]
+) -> Clock:
+    """Find out when frames were taken by what a source says of them.
+
+    Parameters
+    ----------
+    fs : float
+        Sampling rate in hertz.
+    timestamps : numpy.ndarray, shape (n_frames,), float64, or None
+        When each frame was taken, in seconds, where the source says so.
+    known : mapping of str to object
+        What else it says, as `Recording.provenance` has it.
+
+    Returns
+    -------
+    Clock
+        With the time stamps as they are, else from the start that is known, else from 0.
+    """
+    if timestamps is not None and timestamps.size:
+        return Clock(fs, float(timestamps[0]), timestamps)
+    return Clock(fs, float(known.get(START) or 0.0), timestamps)
+
+
 def clock_of(labelled: Labelled, source: Any | None = None) -> Clock:
-    """Find out when the frames were taken.
+    """Find out when the frames were taken, as an NWB file has it.
 
     Parameters
     ----------
@@ -84,7 +147,7 @@ def clock_of(labelled: Labelled, source: Any | None = None) -> Clock:
         recording says; without any of these the first frame is at 0. Time stamps of a steady rate
         become that rate, as NWB wants it.
     """
-    stamps, start = labelled.timestamps, _said_start(labelled)
+    stamps, start = labelled.timestamps, labelled.clock.start
     if stamps is None and source is not None:
         stamps = _stamps_of(source, labelled.n_frames)
         start = start if source.starting_time is None else float(source.starting_time)
@@ -93,11 +156,6 @@ def clock_of(labelled: Labelled, source: Any | None = None) -> Clock:
     if np.unique(np.diff(stamps).round(9)).size > 1:
         return Clock(labelled.fs, float(stamps[0]), stamps)
     return Clock(_steady_rate(stamps, labelled.fs), float(stamps[0]), None)
-
-
-def _said_start(labelled: Labelled) -> float:
-    """Return the start that an NWB file gave the recording."""
-    return float(labelled.provenance.get("known", {}).get("starting_time_s") or 0.0)
 
 
 def _stamps_of(source: Any, n_frames: int) -> NDArray[np.float64] | None:

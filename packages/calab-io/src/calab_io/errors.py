@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CalabFormatError", "MissingKeyError", "MissingLibraryError", "needs", "unreadable"]
+__all__ = [
+    "CalabFormatError",
+    "MissingKeyError",
+    "MissingLibraryError",
+    "needs",
+    "not_there",
+    "unreadable",
+]
 
 #: Keys of a file that an error lists at most.
 MOST_LISTED = 20
+#: An address as a path has it, with one slash; what comes before has more letters than a drive.
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):[/\\]+(.*)", re.DOTALL)
 
 
 class CalabFormatError(ValueError):
@@ -76,6 +86,32 @@ class MissingKeyError(CalabFormatError, KeyError):
 
 class MissingLibraryError(ImportError):
     """An optional library is not installed; the message says which extra brings it."""
+
+
+def not_there(path: Path, expected: str = "file or folder") -> Exception:
+    """Return the error about a path at which there is nothing, which may be no path at all.
+
+    Parameters
+    ----------
+    path : Path
+        Where there is nothing.
+    expected : str, optional
+        What should be there.
+
+    Returns
+    -------
+    FileNotFoundError or CalabFormatError
+        The second for an address such as ``s3://bucket/x.zarr``, which it says how to open.
+    """
+    address = ADDRESS.fullmatch(str(path))
+    if address is None:
+        return FileNotFoundError(f"{path}: no such {expected}")
+    url = f"{address[1]}://{address[2]}"
+    remedy = (
+        f"open the array with zarr.open_array({url!r}, mode='r', storage_options={{...}}) and pass "
+        "it as traces: see 'Read from and write to object storage' in the documentation"
+    )
+    return CalabFormatError(url, "is an address, and only files are read", remedy)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
-from calab_core import bandpass_filter, run_deconvolution_full
+from calab_core import bandpass_filter, run_deconvolution, run_deconvolution_full
 from calab_core.labelled import as_plain
 from calab_core.slabs import is_source
 
@@ -103,8 +103,9 @@ def deconvolve_from_export(
     return_full : bool, optional
         Return a `DeconvolutionResult` instead of the activity alone.
     **options
-        Further keywords of `run_deconvolution_full`: `method`, `baseline_mode`, `on_nan`, ...
-        Neither the filter nor the solver looks across the borders of `segments`.
+        Further keywords of `run_deconvolution`, or with `return_full` of `run_deconvolution_full`:
+        `method`, `baseline_mode`, `on_nan`, `out`, ... Neither the filter nor the solver looks
+        across the borders of `segments`.
 
     Returns
     -------
@@ -134,8 +135,9 @@ def deconvolve_from_export(
         )
         plain = as_plain(traces)
         traces = _Filtered(plain, band) if is_source(plain) else band(plain)
-    result = run_deconvolution_full(traces, fs, tau_rise, tau_decay, params["lambda_"], **options)
-    return result if return_full else result.activity
+    run = run_deconvolution_full if return_full else run_deconvolution
+    result: Any = run(traces, fs, tau_rise, tau_decay, params["lambda_"], **options)
+    return result  # type: ignore[no-any-return]
 
 
 class _Filtered:

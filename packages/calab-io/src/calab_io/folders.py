@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["DRAFT", "atomic_folder", "clean", "recover"]
+__all__ = ["atomic_folder", "clean", "recover", "whereabouts"]
 
 #: How folders begin that are being written, and that stepped aside; a token and the name follow.
 DRAFT, ASIDE = ".calab-draft-", ".calab-aside-"
@@ -61,35 +61,59 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def whereabouts(target: Path) -> Path:
+    """Find a folder for reading, without moving it: also one that stepped aside is read.
+
+    Parameters
+    ----------
+    target : Path
+        The folder.
+
+    Returns
+    -------
+    Path
+        What stepped aside where the folder itself is not there, else the folder.
+    """
+    if target.exists():
+        return target
+    # Where a link leads, as in `atomic_folder`.
+    final = Path(os.path.realpath(target))
+    for entry in sorted(final.parent.glob(f"{ASIDE}*")):
+        if _name(entry, ASIDE) == final.name:
+            return entry
+    return target
+
+
 def recover(target: Path) -> None:
     """Bring back a folder whose replacement was killed between its going and the other's coming.
+
+    Only who writes the folder may do so: another writer may be about to put the new one there.
 
     Parameters
     ----------
     target : Path
         The folder; nothing happens where it is there, or none stepped aside.
     """
-    if target.exists() or not target.parent.is_dir():
-        return
-    for entry in sorted(target.parent.glob(f"{ASIDE}*")):
-        if _name(entry, ASIDE) == target.name:
-            os.replace(entry, target)
-            return
+    found = whereabouts(target)
+    if found != target:
+        os.replace(found, os.path.realpath(target))
 
 
-def clean(parent: Path) -> None:
+def clean(parent: Path, names: Collection[str]) -> None:
     """Bring back what stepped aside, and remove what was left half done.
 
     Parameters
     ----------
     parent : Path
-        A folder in which nobody else writes.
+        The folder of the folders.
+    names : collection of str
+        Folders in it that nobody else writes; what is of others stays.
     """
-    for entry in parent.glob(f"{ASIDE}*"):
-        recover(parent / _name(entry, ASIDE))
     for kind in (ASIDE, DRAFT):
         for entry in parent.glob(f"{kind}*"):
-            shutil.rmtree(entry, ignore_errors=True)
+            if _name(entry, kind) in names:
+                recover(parent / _name(entry, kind))
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 def _name(entry: Path, kind: str) -> str:

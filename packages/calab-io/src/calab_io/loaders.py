@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calab_solver._parameters import as_number
 from numpy.typing import NDArray
 
 from .documents import as_path
-from .errors import CalabFormatError, MissingKeyError
+from .errors import CalabFormatError, MissingKeyError, not_there
 from .files.hdf5 import dataset, open_hdf5, scalar
-from .files.stored import axes_of
-from .files.zarr_store import open_array, values_of
+from .files.stored import axes_of, look_at
 from .formats.minian.labelled import EXTRA, names_in, open_labelled
 from .formats.minian.reader import CELLS, FRAMES, store_of
+from .read import as_rate
 
 __all__ = ["load_caiman", "load_minian"]
 
@@ -82,7 +81,7 @@ def load_caiman(
     with open_hdf5(path, "caiman") as file:
         item = dataset(file, trace_key)
         _check_axes(item.shape, path, trace_key)
-        rate = scalar(file, fs_key) if fs is None else as_number("fs", fs)
+        rate = scalar(file, fs_key) if fs is None else as_rate(fs)
         traces = np.asarray(item[()], dtype=np.float64)
     if rate is None:
         warnings.warn(f"{path}: no frame rate at {fs_key}; give fs in Hz", stacklevel=2)
@@ -132,7 +131,7 @@ def load_minian(
     """
     path = as_path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such folder")
+        raise not_there(path, "folder")
     store = store_of(path, trace_key)
     if store is None:
         raise MissingKeyError(path, trace_key, names_in(path), "trace_key names another array")
@@ -141,9 +140,10 @@ def load_minian(
         traces = np.asarray(array.traces(CELLS, np.arange(array.size(CELLS))), dtype=np.float64)
     else:
         # Not from xarray: nothing but the documentation says that rows are cells.
-        traces = np.asarray(values_of(open_array(store, trace_key, EXTRA)), dtype=np.float64)
-        _check_axes(traces.shape, path, trace_key)
-    return _loaded(traces, path, trace_key, None if fs is None else as_number("fs", fs))
+        stored = look_at(store, trace_key, EXTRA)
+        _check_axes(stored.shape, path, trace_key)
+        traces = np.asarray(stored.along(0), dtype=np.float64)
+    return _loaded(traces, path, trace_key, None if fs is None else as_rate(fs))
 
 
 def _check_axes(shape: tuple[int, ...], path: Path, key: str) -> None:

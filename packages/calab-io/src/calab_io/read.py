@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from .documents import as_path
 from .errors import CalabFormatError
 from .formats import FORMATS, LAYOUTS, locate
+from .names import SAME_RATE
 from .recording import Contents, Recording, Request
 
-__all__ = ["cell_ids", "look", "read", "requested"]
+__all__ = ["as_rate", "cell_ids", "look", "read", "requested", "selected"]
 
 KINDS = ("auto", "raw", "dff", "denoised", "deconvolved")
-#: Share by which the rate of a file may differ from the user's without a note.
-SAME_RATE = 0.01
 
 
 def read(
@@ -71,8 +70,8 @@ def read(
     FileNotFoundError
         If there is nothing at `path`.
     CalabFormatError
-        If the format is not known, or the content is not what the format says. It names the
-        file, the key and the remedy.
+        If the format is not known, the content is not what the format says, or the path is an
+        address. It names the file, the key and the remedy.
     MissingKeyError
         A `CalabFormatError` that is also a KeyError: something is not in the file.
     ImportError
@@ -97,7 +96,7 @@ def read(
     )
     contents, name, found = look(path, format, request)
     if not isinstance(cells, str):
-        contents = _selected(contents, cells, found)
+        contents = selected(contents, cells, found)
     if contents.fs is None:
         raise CalabFormatError(found, "the frame rate is not in it", contents.fs_remedy)
     for note in contents.notes:
@@ -148,7 +147,7 @@ def requested(
     return Request(
         trace=as_choice("trace", trace, KINDS),
         cells=as_choice("cells", cells, ("accepted", "all")),
-        fs=None if fs is None else _rate(fs),
+        fs=None if fs is None else as_rate(fs),
         key=key,
         transpose=None if transpose is None else as_flag("transpose", transpose),
         plane=None if plane is None else as_count("plane", plane, 0),
@@ -230,8 +229,29 @@ def _with_rate(contents: Contents, path: Path, fs: float | None) -> Contents:
     return replace(contents, fs=fs, notes=notes)
 
 
-def _selected(contents: Contents, cells: Any, path: Path) -> Contents:
-    """Take the cells with these ids, in this order."""
+def selected(contents: Contents, cells: Any, path: Path) -> Contents:
+    """Take the cells with these ids, in this order.
+
+    Parameters
+    ----------
+    contents : Contents
+        With all cells.
+    cells : sequence of int or str
+        Their ids.
+    path : Path
+        Where they were read from, for errors.
+
+    Returns
+    -------
+    Contents
+
+    Raises
+    ------
+    CalabFormatError
+        If one of them is not there.
+    TypeError, ValueError
+        For what are no ids, or one twice.
+    """
     ids, wanted = cell_ids(contents), np.asarray(cells)
     if wanted.ndim != 1 or wanted.size == 0 or wanted.dtype.kind not in "iuU":
         raise TypeError(f"cells: expected 'accepted', 'all' or a list of ids, got {cells!r}")
@@ -271,7 +291,23 @@ def cell_ids(contents: Contents) -> NDArray[Any]:
     return contents.cell_ids
 
 
-def _rate(fs: float) -> float:
+def as_rate(fs: float) -> float:
+    """Accept a frame rate.
+
+    Parameters
+    ----------
+    fs : float
+        In hertz.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError, TypeError
+        If it is none.
+    """
     rate = as_number("fs", fs)
     if not (np.isfinite(rate) and rate > 0):
         raise ValueError(f"fs: expected a positive, finite rate in Hz, got {rate}")

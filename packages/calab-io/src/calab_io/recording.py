@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .clock import Clock, said_clock
 from .lazy import LazyTraces
 
 __all__ = ["Contents", "Recording", "Request", "Traces"]
@@ -76,6 +77,11 @@ class Recording:
             "notes": list(self.notes),
             "known": dict(self.provenance),
         }
+
+    @property
+    def clock(self) -> Clock:
+        """When the frames were taken: by the time stamps, else by the start that is known."""
+        return said_clock(self.fs, self.timestamps, self.provenance)
 
     @property
     def n_cells(self) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from calab_io import *  # noqa: F403
     from calab_sim import *  # noqa: F403
 
+    from . import compat as compat
     from .batch import *  # noqa: F403
     from .plots import *  # noqa: F403
     from .report import *  # noqa: F403
@@ -31,6 +32,8 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name == "__version__":
             return versions()["calab"]
+        if name == "compat":
+            return import_module("calab.compat")
         if name not in HOME:
             raise AttributeError(f"module 'calab' has no attribute {name!r}")
         value = getattr(import_module(HOME[name]), name)

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import numpy as np
     from calab_core import CaDeconResult, Quality
-    from numpy.typing import NDArray
+    from calab_io.clock import Clock
 
 __all__ = [
     "ARRAYS",
@@ -34,7 +33,7 @@ def save_results(
     judged: Quality,
     source: str,
     files: Sequence[Path],
-    timestamps: NDArray[np.float64] | None = None,
+    clock: Clock | None = None,
 ) -> None:
     """Write spike times, and a document with all the rest but arrays.
 
@@ -48,13 +47,13 @@ def save_results(
         Name of the recording.
     files : sequence of Path
         One per entry of `RESULT_FILES`; those of `ARRAYS` are not written.
-    timestamps : numpy.ndarray, shape (n_frames,), optional
-        When each frame was taken, in seconds, where the recording says so.
+    clock : calab_io.clock.Clock, optional
+        When the frames were taken, which spike times are then of; by default from 0 on.
     """
     import numpy as np
 
     spikes, document = files[len(ARRAYS) :]
-    np.savez(spikes, **spike_arrays(result, timestamps))
+    np.savez(spikes, **spike_arrays(result, clock))
     content = {"source": source, **result.metadata, "cells": _cells(result, judged)}
     text = json.dumps(finite(content), indent=1, allow_nan=False)
     document.write_text(text + "\n", encoding="utf-8")
@@ -72,21 +71,17 @@ def result_arrays(result: CaDeconResult) -> dict[str, Any]:
     }
 
 
-def spike_arrays(
-    result: CaDeconResult, timestamps: NDArray[np.float64] | None = None
-) -> dict[str, Any]:
+def spike_arrays(result: CaDeconResult, clock: Clock | None = None) -> dict[str, Any]:
     """Name the spike times of every cell in seconds by `cell_` and its id, for an `.npz` file.
 
-    They are on the recording's own clock where its time stamps are given, which are then kept too.
+    They are on the clock of the recording where it is given. Its time stamps are then kept too.
     """
     ids, times = result.details.cell_ids.tolist(), list(result.details.spike_times)
-    if timestamps is None:
-        return {f"cell_{i}": t for i, t in zip(ids, times, strict=True)}
-    from calab_io.clock import Clock
-
-    clock = Clock(result.fs, 0.0, timestamps)
-    own = {f"cell_{i}": clock.at(t * result.fs) for i, t in zip(ids, times, strict=True)}
-    return {**own, "timestamps": timestamps}
+    own = times if clock is None else [clock.since(seconds) for seconds in times]
+    arrays = {f"cell_{i}": t for i, t in zip(ids, own, strict=True)}
+    if clock is not None and clock.stamps is not None:
+        arrays["timestamps"] = clock.stamps
+    return arrays
 
 
 def summarize(result: CaDeconResult, judged: Quality) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +13,14 @@ from typing import Any
 
 import numpy as np
 from calab_io.files.npy_array import NpyArray, create_npy
-from calab_io.folders import DRAFT
+from calab_io.locks import locked
 
 __all__ = ["Scratch", "scratch_beside"]
+
+#: How the folders begin, and what is locked in each while it is in use.
+PREFIX, LOCK = ".calab-scratch-", "lock"
+#: Seconds after which a folder has been locked, if it ever will be.
+JUST_MADE_S = 60
 
 
 class Scratch:
@@ -75,6 +82,8 @@ class Scratch:
 def scratch_beside(target: Path, names: Collection[str] | None = None) -> Iterator[Scratch]:
     """Yield a place for arrays on the disk where a result will be; what is not kept is removed.
 
+    What a killed process has left there is removed, too.
+
     Parameters
     ----------
     target : Path
@@ -86,8 +95,24 @@ def scratch_beside(target: Path, names: Collection[str] | None = None) -> Iterat
     ------
     Scratch
     """
-    with tempfile.TemporaryDirectory(prefix=DRAFT, dir=target.parent) as folder:
-        yield Scratch(Path(folder), names)
+    _sweep(target.parent)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=target.parent))
+    try:
+        with locked(folder / LOCK):
+            yield Scratch(folder, names)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove folders whose process is no more: those that are not locked, nor just being made."""
+    for left in parent.glob(f"{PREFIX}*"):
+        if not (left / LOCK).exists() or time.time() - left.stat().st_mtime < JUST_MADE_S:
+            continue
+        with locked(left / LOCK) as held:
+            is_left = held is True
+        if is_left:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 class _Nowhere:

@@ -29,8 +29,9 @@ class DeconvolveResult(NamedTuple):
     c : numpy.ndarray, shape (n_frames,), float64
         Calcium without baseline and noise, in units of the trace.
     s : numpy.ndarray, shape (n_frames,), float64
-        Activity, at least 0: what is added to the calcium in each frame, in units of the trace;
-        that of the first frame is the calcium from before.
+        Activity, at least 0: what is added to the calcium in each frame, in units of the trace,
+        but 0 where that is not told from calcium from before, as in OASIS: in the first frame
+        with one coefficient, and in the first two with two coefficients and ``penalty=None``.
     b : float
         Baseline, in units of the trace.
     g : float or tuple of float
@@ -48,16 +49,16 @@ class DeconvolveResult(NamedTuple):
 
 def deconvolve(
     y: ArrayLike,
+    *,
+    tau_d: float | None = None,
+    tau_r: float | None = 0.0,
+    framerate: float | None = None,
     g: float | Sequence[float | None] = (None,),
     sn: float | None = None,
     b: float | None = None,
     b_nonneg: bool = True,
     optimize_g: int = 0,
     penalty: int | None = 1,
-    *,
-    tau_d: float | None = None,
-    tau_r: float | None = 0.0,
-    framerate: float | None = None,
     **kwargs: Any,
 ) -> DeconvolveResult:
     r"""Infer activity from one trace as `oasis.functions.deconvolve` does, exactly.
@@ -66,10 +67,19 @@ def deconvolve(
               \|y - c - b\|^2 \le \sigma^2 T, \qquad
               c_t = g_1 c_{t-1} + g_2 c_{t-2} + s_t
 
+    All but the trace is given by name: the second argument is `tau_d` in OASIS 0.3.2 and was `g`
+    in releases before, and a number would be taken for either.
+
     Parameters
     ----------
     y : array_like, shape (n_frames,)
         Fluorescence in any unit; NaN marks frames that were not recorded, which do not count in T.
+    tau_d : float, optional
+        Decay in seconds, from which `g` then comes.
+    tau_r : float, optional
+        Rise in seconds, 0 for none. None, without `tau_d`, estimates two coefficients.
+    framerate : float, optional
+        Sampling rate in hertz, needed for `tau_d`.
     g : tuple of one or two floats, or float
         Coefficients per frame. ``(None,)`` or ``(None, None)`` estimates one or two from the
         autocovariance.
@@ -85,12 +95,6 @@ def deconvolve(
     penalty : {1, None}
         1 for the problem above. None minimises :math:`\tfrac12 \|y - c - b\|^2 + \lambda \sum s`
         with the `lam` that is given, and the baseline `b`, 0 by default.
-    tau_d : float, optional
-        Decay in seconds, from which `g` then comes.
-    tau_r : float, optional
-        Rise in seconds, 0 for none. None, without `tau_d`, estimates two coefficients.
-    framerate : float, optional
-        Sampling rate in hertz, needed for `tau_d`.
     **kwargs
         ``lam``, with ``penalty=None``: weight of the activity, default 0. ``decimate``,
         ``max_iter``, ``shift``, ``tol`` and ``window``, which steer the search of OASIS, are taken
@@ -99,9 +103,10 @@ def deconvolve(
     Returns
     -------
     DeconvolveResult
-        A tuple ``c, s, b, g, lam``. The recursion holds in every frame, with nothing before the
-        first one. `lam` is the multiplier of the constraint. Where no activity is needed it is
-        the least that gives none; where none suffices, the fit is as good as it can be.
+        A tuple ``c, s, b, g, lam``. The recursion holds in every frame but those at the start in
+        which `s` is 0 for what came before. `lam` is the multiplier of the constraint. Where no
+        activity is needed it is the least that gives none; where none suffices, the fit is as good
+        as it can be.
 
     Raises
     ------
@@ -145,14 +150,20 @@ def deconvolve(
     )
     if lam is None:
         problem = Problem(trace, transient, baseline, 0.0 if is_nonneg else -math.inf)
-        return _result(as_good_as_noise(problem, noise), transient)
-    return _result(solve(Problem(trace, transient, baseline or 0.0, 0.0), lam), transient)
+        # With two coefficients OASIS counts calcium from before as activity here, and only here.
+        unsaid = 1 if len(transient.coefficients) == 1 else 0
+        return _result(as_good_as_noise(problem, noise), transient, unsaid)
+    found = solve(Problem(trace, transient, baseline or 0.0, 0.0), lam)
+    return _result(found, transient, len(transient.coefficients))
 
 
-def _result(found: Fit, transient: Transient) -> DeconvolveResult:
+def _result(found: Fit, transient: Transient, unsaid: int) -> DeconvolveResult:
+    """Return a fit, of whose first frames the activity is not said."""
     coefficients = transient.coefficients
     g = coefficients[0] if len(coefficients) == 1 else coefficients
-    return DeconvolveResult(found.calcium, found.activity, found.baseline, g, found.lam)
+    activity = found.activity.copy()
+    activity[:unsaid] = 0.0
+    return DeconvolveResult(found.calcium, activity, found.baseline, g, found.lam)
 
 
 def _trace(y: ArrayLike) -> NDArray[np.float64]:

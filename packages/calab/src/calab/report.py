@@ -64,10 +64,10 @@ def write_report(
     # A missing library is said before anything is computed.
     axes_for(None)
     judged = judge(result, traces) if quality is None else quality
-    if len(judged.flags) != len(result.activity):
+    n_cells = result.activity.shape[0]
+    if len(judged.flags) != n_cells:
         raise ValueError(
-            f"quality: expected {len(result.activity)} cells as in the result, "
-            f"got {len(judged.flags)}"
+            f"quality: expected {n_cells} cells as in the result, got {len(judged.flags)}"
         )
     text = page(result, traces, judged, title)
     with atomic_path(target) as draft:

@@ -14,7 +14,7 @@ from calab_solver._traces import as_segments
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
-from ..labelled import cell_names
+from ..labelled import cell_names, warn_of_another_rate
 from ..slabs import MakeSink
 from .activity import Cells, deconvolve_cells
 from .assemble import Origin, assemble
@@ -171,6 +171,7 @@ def run_cadecon(
     starts = as_segments(segments)
     check_progress(progress)
     report = progress if progress is not None else _silent
+    warn_of_another_rate(traces, rate)
     rows = Rows(traces, gaps=on_nan == "mask")
     ids = _cell_ids(cell_names(traces) if cell_ids is None else cell_ids, rows.shape[0])
     frames = Frames(rows.shape, rows.slab_cells, out)

@@ -36,10 +36,25 @@ UNITS = {
     "seconds": 1.0,
     "ms": 1e-3,
     "msec": 1e-3,
+    "millisecond": 1e-3,
     "milliseconds": 1e-3,
     "us": 1e-6,
+    "µs": 1e-6,
+    "microsecond": 1e-6,
+    "microseconds": 1e-6,
     "ns": 1e-9,
+    "nanosecond": 1e-9,
+    "nanoseconds": 1e-9,
+    "min": 60.0,
+    "minute": 60.0,
+    "minutes": 60.0,
+    "hour": 3600.0,
+    "hours": 3600.0,
+    "day": 86400.0,
+    "days": 86400.0,
 }
+#: Rates in hertz that are likely in imaging. Seconds taken for milliseconds mean another.
+LIKELY = (0.5, 1000.0)
 
 
 class Columns(NamedTuple):
@@ -55,12 +70,15 @@ class Columns(NamedTuple):
         Seconds in the unit of these times.
     unnamed : list of int
         Those without a name, which must count the rows.
+    has_unit : bool
+        Whether the name of the times says their unit.
     """
 
     cells: list[int]
     times: int | None
     unit: float
     unnamed: list[int]
+    has_unit: bool
 
 
 def sort_columns(names: Sequence[str], path: Path) -> Columns:
@@ -99,12 +117,15 @@ def sort_columns(names: Sequence[str], path: Path) -> Columns:
         problem = f"expected a column per cell, got a row per cell and frame ({names[owners[0]]!r})"
         raise CalabFormatError(path, problem, "pivot the table: a row per frame, a column per cell")
     at = times[0] if times else None
-    return Columns(cells, at, 1.0 if at is None else _unit(plain[at], path), unnamed)
+    unit = None if at is None else _unit(plain[at], path)
+    return Columns(cells, at, unit or 1.0, unnamed, unit is not None)
 
 
-def _unit(name: str, path: Path) -> float:
-    """Return the seconds in the unit of a column of times; without one it is a second."""
+def _unit(name: str, path: Path) -> float | None:
+    """Return the seconds in the unit of a column of times, None where its name has none."""
     found = TIME.fullmatch(name)
+    if found is not None and not (found[1] or found[2] or name == "seconds"):
+        return None
     unit = "" if found is None else found[1] or found[2] or "s"
     if unit not in UNITS:
         problem = "expected times in s or ms, and a name such as 'Time (s)'"
@@ -140,7 +161,7 @@ def check_count(values: NDArray[Any], path: Path, key: str) -> None:
 
 
 def rate_of_frames(
-    times: NDArray[Any], path: Path, key: str, fs: float | None
+    times: NDArray[Any], path: Path, key: str, fs: float | None, *, has_unit: bool = True
 ) -> tuple[NDArray[np.float64] | None, float | None, tuple[str, ...]]:
     """Find the rate as `rate_of` does; with the user's rate, times may be of no use.
 
@@ -153,7 +174,9 @@ def rate_of_frames(
     key : str
         Where in it.
     fs : float or None
-        Sampling rate in hertz from the user.
+        Sampling rate in hertz that is known otherwise.
+    has_unit : bool, optional
+        Whether it was said that these are seconds.
 
     Returns
     -------
@@ -162,17 +185,21 @@ def rate_of_frames(
     fs : float or None
         One over the median step.
     notes : tuple of str
-        Sentences on gaps, and on times that are of no use.
+        Sentences on gaps, on times that are of no use, and on a rate that seconds hardly mean.
 
     Raises
     ------
     CalabFormatError
-        If they are of no use, and the user gave no rate.
+        If they are of no use, and no rate is known.
     """
     try:
-        return rate_of(times, path, key)
+        seconds, rate, notes = rate_of(times, path, key)
     except CalabFormatError:
         if fs is None:
             raise
         note = f"{path}, {key}: the times do not increase from frame to frame, and are left out"
         return None, None, (note,)
+    if fs is None and not has_unit and not LIKELY[0] <= rate <= LIKELY[1]:
+        taken = f"the times have no unit and are taken for seconds, which means {rate:g} Hz"
+        notes = (*notes, f"{path}, {key}: {taken}; give fs in Hz if that is not the frame rate")
+    return seconds, rate, notes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CalabFormatError, MissingKeyError, needs, unreadable
+from ..errors import CalabFormatError, MissingKeyError, needs, not_there, unreadable
 from .hdf5_heap import refuse_endless_heap
 from .hdf5_links import ELSEWHERE, follow, is_elsewhere
+from .missing import MARKS
 
 __all__ = [
     "MAGIC",
@@ -23,6 +25,7 @@ __all__ = [
     "is_hdf5",
     "is_missing",
     "is_text",
+    "marks",
     "numbers",
     "open_hdf5",
     "rows_of",
@@ -40,6 +43,8 @@ PLACEHOLDERS = {b"NoneType", "NoneType", b"None", "None"}
 NO_COORDINATES = "This is a netCDF dimension but not a netCDF variable"
 #: Bytes that a disk reads at once, and that are read in the time of another request.
 PAGE, SKIPPED = 4096, 1 << 18
+#: Numbers that an attribute may declare to stand for missing samples.
+MOST_MARKS = 100
 
 
 def is_hdf5(path: Path) -> bool:
@@ -82,7 +87,7 @@ def open_hdf5(path: Path, extra: str) -> Iterator[Any]:
     if path.is_dir():
         raise CalabFormatError(path, "expected a file, got a folder")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
+        raise not_there(path, "file")
     if not is_hdf5(path):
         raise CalabFormatError(path, "expected an HDF5 file", "name the file that was saved")
     refuse_endless_heap(path)
@@ -174,6 +179,17 @@ def scalar(file: Any, key: str) -> float | None:
             file.filename, f"expected one number, got shape {item.shape}", key=key
         )
     return float(np.ravel(item[()])[0])
+
+
+def marks(item: Any) -> list[Any]:
+    """List what the attributes of a data set say that stands for missing samples."""
+    known = [(name, item.attrs.get_id(name)) for name in MARKS if name in item.attrs]
+    # Of another type, as a damaged one is, reading it may end the interpreter.
+    return [
+        item.attrs[name]
+        for name, one in known
+        if one.dtype.kind in "fiu" and one.shape is not None and math.prod(one.shape) <= MOST_MARKS
+    ]
 
 
 def text(group: Any, name: str) -> str | None:

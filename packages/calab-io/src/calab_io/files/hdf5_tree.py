@@ -60,11 +60,14 @@ class Hdf5Tree:
         return None if item is None or hasattr(item, "keys") else self._array(key, item)
 
     def number(self, key: str, name: str) -> Array | None:
-        """Return an attribute of what is at a key if that is one real number, or None."""
+        """Return an attribute of what is at a key if it is real numbers or text, or None."""
         attributes = self._file[key or "/"].attrs
         if name not in attributes:
             return None
         known = attributes.get_id(name)
+        if is_text(known.dtype):
+            said = np.dtype(np.str_)
+            return Array(name, (), said, lambda: np.array(text(self._file[key or "/"], name)))
         if known.dtype.kind not in REAL:
             return None
         return Array(name, known.shape, known.dtype, lambda: np.asarray(attributes[name]))
@@ -91,5 +94,5 @@ class Hdf5Tree:
     def _load(self, key: str, item: Any) -> NDArray[Any]:
         if is_text(item.dtype):
             stored = dataset(self._file, key, kinds="SO")
-            return np.array(stored.asstr()[()].tolist(), dtype=np.str_)
+            return np.array(stored.asstr("utf-8", errors="replace")[()].tolist(), dtype=np.str_)
         return np.asarray(dataset(self._file, key)[()])

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError, unreadable
+from ..names import RATES
 from ..recording import Traces
 from .hdf5 import is_hdf5, open_hdf5
 from .mat5 import NUMBERS, Element, Level5, is_level5
@@ -25,8 +26,6 @@ from .stored import look_at
 
 __all__ = ["Element", "MatFile", "open_mat"]
 
-#: How the sampling rate in hertz is called.
-RATES = ("fs", "Fs", "fr", "framerate", "frame_rate", "FrameRate")
 #: Elements that are looked at in search of arrays.
 MOST_ELEMENTS = 1000
 #: Structs within structs that are looked into; a damaged file may hold itself.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import shutil
+from io import BufferedWriter
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +44,15 @@ class NpyArray(LazyTraces):
 
     def __setitem__(self, rows: slice, values: Any) -> None:
         """Write some cells."""
-        np.load(self.path, mmap_mode="r+", allow_pickle=False)[rows] = values
+        first, last, _ = rows.indices(self.shape[0])
+        stored = np.ascontiguousarray(values, dtype=self.dtype)
+        if stored.shape != (max(0, last - first), self.shape[1]):
+            raise ValueError(f"{self.path}: expected rows {first} to {last}, got {stored.shape}")
+        row_bytes = self.shape[1] * self.dtype.itemsize
+        # Not through a map: on a full disk that would end the process.
+        with self.path.open("r+b") as file:
+            file.seek(-(self.shape[0] - first) * row_bytes, os.SEEK_END)
+            file.write(stored.data)
 
 
 class _Rows:
@@ -111,18 +122,37 @@ def create_npy(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> NpyArray
     """
     kind = np.dtype(dtype)
     needed, free = shape[0] * shape[1] * kind.itemsize, shutil.disk_usage(path.parent).free
-    if needed > free:
+    described = {
+        "descr": npy_format.dtype_to_descr(kind),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    try:
+        if needed > free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with path.open("wb") as file:
+            npy_format.write_array_header_1_0(file, described)
+            _reserve(file, needed)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        path.unlink(missing_ok=True)
         said = f"expected {needed / 1e9:.1f} GB of free disk, got {free / 1e9:.1f} GB"
-        raise OSError(f"{path.parent}: {said}; write elsewhere")
-    with path.open("wb") as file:
-        described = {
-            "descr": npy_format.dtype_to_descr(kind),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        npy_format.write_array_header_1_0(file, described)
-        file.truncate(file.tell() + needed)
+        raise OSError(f"{path.parent}: {said}; write elsewhere") from error
     return NpyArray(path, shape, kind)
+
+
+def _reserve(file: BufferedWriter, needed: int) -> None:
+    """Make a file longer by zeros, with their place on the disk where the system can do so."""
+    start = file.tell()
+    if needed and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), start, needed)
+        except OSError as error:
+            # A file system that cannot.
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+    file.truncate(start + needed)
 
 
 def _complete(path: Path) -> Header | None:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ..errors import CalabFormatError
 from ..lazy import LazyTraces
-from . import hdf5, zarr_store
+from . import hdf5, zarr_documents, zarr_store
+from .missing import marks_of, without
 
 __all__ = ["Rows", "StoredArray", "axes_of", "look_at"]
 
@@ -41,6 +42,8 @@ class StoredArray:
         How it is cut, None where it is not.
     together : tuple of int
         Of each axis, how many places cost as much to read as one.
+    marks : numpy.ndarray
+        Samples that stand for missing ones, which are read as NaN.
     """
 
     store: Path
@@ -50,6 +53,7 @@ class StoredArray:
     dtype: np.dtype[Any]
     chunks: tuple[int, ...] | None
     together: tuple[int, ...]
+    marks: NDArray[Any]
 
     def along(self, axis: int, rows: NDArray[np.intp] | None = None) -> LazyTraces:
         """Return what stands at places of one of two axes, still in its file.
@@ -69,7 +73,7 @@ class StoredArray:
         traces = LazyTraces(
             (self.shape[axis], self.shape[1 - axis]),
             self.dtype,
-            Rows(self.store, self.name, axis, self.extra),
+            Rows(self.store, self.name, axis, self.extra, self.marks),
             slab=self.together[axis],
             chunks=chunks,
         )
@@ -89,16 +93,19 @@ class Rows:
         Which axis becomes the first one.
     extra : str
         Extra of `calab` that brings the library.
+    marks : numpy.ndarray
+        Samples that stand for missing ones.
     """
 
-    def __init__(self, store: Path, name: str, axis: int, extra: str) -> None:
+    def __init__(self, store: Path, name: str, axis: int, extra: str, marks: NDArray[Any]) -> None:
         self.store, self.name, self.axis, self.extra = store, name, axis, extra
+        self.marks = marks
 
     def __call__(self, which: NDArray[np.intp]) -> NDArray[Any]:
         """Load some of them."""
         read = zarr_store.rows_of if self.store.is_dir() else hdf5.rows_of
         with _opened(self.store, self.name, self.extra) as array:
-            return read(array, which, self.axis)
+            return without(read(array, which, self.axis), self.marks)
 
 
 def axes_of(store: Path, name: str, extra: str) -> tuple[str, ...] | None:
@@ -124,8 +131,8 @@ def axes_of(store: Path, name: str, extra: str) -> tuple[str, ...] | None:
         If what is there cannot be read.
     """
     if store.is_dir():
-        is_there = zarr_store.is_array(store, name)
-        return (zarr_store.dimensions(store, name) or ()) if is_there else None
+        is_there = zarr_documents.is_array(store, name)
+        return (zarr_documents.dimensions(store, name) or ()) if is_there else None
     with hdf5.open_hdf5(store, extra) as file:
         item = hdf5.find(file, name)
         if not hasattr(item, "dtype"):
@@ -165,6 +172,7 @@ def look_at(store: Path, name: str, extra: str) -> StoredArray:
         shape, dtype, chunks = tuple(array.shape), array.dtype, array.chunks
         shards = getattr(array, "shards", None)
         packing = PACKING.intersection(array.attrs)
+        declared = zarr_store.marks(array) if store.is_dir() else hdf5.marks(array)
     if packing:
         problem = f"expected plain numbers, got {' and '.join(sorted(packing))}"
         remedy = "save it again from xarray without packing"
@@ -176,7 +184,8 @@ def look_at(store: Path, name: str, extra: str) -> StoredArray:
         or chunks
         or tuple(hdf5.cells_in_a_page(shape, axis, dtype.itemsize) for axis in range(len(shape)))
     )
-    return StoredArray(store, name, extra, shape, read_as, chunks, together)
+    marks = marks_of(declared, dtype)
+    return StoredArray(store, name, extra, shape, read_as, chunks, together, marks)
 
 
 @contextmanager

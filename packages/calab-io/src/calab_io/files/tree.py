@@ -75,7 +75,7 @@ class Tree(Protocol):
         """Return the array at a key, or None."""
 
     def number(self, key: str, name: str) -> Array | None:
-        """Return an attribute of what is at a key if that is one real number, or None."""
+        """Return an attribute of what is at a key if it is real numbers or text, or None."""
 
 
 def joined(group: str, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from pathlib import Path
@@ -11,28 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..documents import read_json_object
 from ..errors import CalabFormatError, MissingKeyError, needs, unreadable
+from .missing import MARKS
 from .zarr_chunks import check_blosc, folder_of
+from .zarr_documents import AXES, DOCUMENTS, is_array, names_in, read_document, version_of
 
-__all__ = [
-    "attributes",
-    "dimensions",
-    "head",
-    "is_array",
-    "is_group",
-    "names_in",
-    "open_array",
-    "rows_of",
-    "values_of",
-]
+__all__ = ["is_text", "marks", "open_array", "rows_of", "text_of", "values_of"]
 
-#: Documents that say what an array is like, by version.
-DOCUMENTS = {3: "zarr.json", 2: ".zarray"}
-#: What says that a folder is a group, by version; in version 3 it says which of both.
-GROUP = ".zgroup"
-#: How version 3 calls text of a fixed length, with four bytes for each letter.
-TEXT, LETTER = "fixed_length_utf32", 4
+#: How text of any length is called, by version, and the codec that makes it bytes.
+ANY_TEXT, TEXT_CODEC = {3: "string", 2: "|O"}, "vlen-utf8"
 #: Codecs that are trusted with damaged data, of which an array has one at most: others may read
 #: outside of their memory, and `pickle` runs what it finds.
 COMPRESSIONS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
@@ -43,143 +29,6 @@ SHARDS = "sharding_indexed"
 #: An array larger than this many times its files is not believed: zstandard reaches 32768, and a
 #: damaged size would be asked of the memory.
 MOST_INFLATED = 40_000
-#: Entries of a store that an error is told of at most.
-MOST_ENTRIES = 1000
-
-
-def is_array(store: Path, name: str) -> bool:
-    """Tell whether a store has an array of a name.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of a group.
-    name : str
-        Of the array in it.
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    CalabFormatError
-        If what is there cannot be read.
-    """
-    version = _version(store / name)
-    # A group of version 3 has a document of the same name.
-    return version == 2 or (
-        version == 3 and _document(store / name, DOCUMENTS[3]).get("node_type") == "array"
-    )
-
-
-def is_group(store: Path, name: str) -> bool:
-    """Tell whether a store has a group of a name, or is one itself for an empty name.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of a group.
-    name : str
-        Of the group in it.
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    CalabFormatError
-        If what is there cannot be read.
-    """
-    folder = store / name
-    if _version(folder) == 3:
-        return _document(folder, DOCUMENTS[3]).get("node_type") == "group"
-    return (folder / GROUP).is_file()
-
-
-def head(store: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return what an array says that it is like, for which no library is needed.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of a group.
-    name : str
-        Of an array that is in it.
-
-    Returns
-    -------
-    shape : tuple of int
-    dtype : numpy.dtype
-        `object` for what NumPy has no such type for.
-
-    Raises
-    ------
-    CalabFormatError
-        If its description cannot be read.
-    """
-    folder = store / name
-    version = _version(folder) or 2
-    document = _document(folder, DOCUMENTS[version])
-    with unreadable(folder):
-        shape = tuple(int(length) for length in document["shape"])
-        return shape, _dtype(document["dtype" if version == 2 else "data_type"])
-
-
-def attributes(store: Path, name: str) -> dict[str, Any]:
-    """Return the attributes of an array or group.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of a group.
-    name : str
-        Of what is in it.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    CalabFormatError
-        If they cannot be read.
-    """
-    folder = store / name
-    if _version(folder) == 3:
-        known = _document(folder, DOCUMENTS[3]).get("attributes")
-        return known if isinstance(known, dict) else {}
-    return _document(folder, ".zattrs") if (folder / ".zattrs").is_file() else {}
-
-
-def dimensions(store: Path, name: str) -> tuple[str, ...] | None:
-    """Return the names of an array's axes, or None where it does not say.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of a group.
-    name : str
-        Of an array that is in it.
-
-    Returns
-    -------
-    tuple of str or None
-
-    Raises
-    ------
-    CalabFormatError
-        If its description cannot be read.
-    """
-    folder = store / name
-    if _version(folder) == 3:
-        names = _document(folder, DOCUMENTS[3]).get("dimension_names")
-    else:
-        names = attributes(store, name).get("_ARRAY_DIMENSIONS")
-    if not isinstance(names, list) or not all(isinstance(axis, str) for axis in names):
-        return None
-    return tuple(names)
 
 
 def open_array(
@@ -218,7 +67,7 @@ def open_array(
     if not is_array(store, name):
         raise MissingKeyError(store, name, names_in(store), remedy)
     with unreadable(store / name):
-        array = zarr.open_array(str(store / name), mode="r", zarr_format=_version(store / name))
+        array = zarr.open_array(str(store / name), mode="r", zarr_format=version_of(store / name))
         codecs = _codecs(array.metadata.to_dict())
     key = name or None
     if array.dtype.kind not in kinds:
@@ -232,6 +81,27 @@ def open_array(
         problem = f"expected data that fit its files, got shape {array.shape}"
         raise CalabFormatError(store, problem, "the store may be damaged", key=key)
     return array
+
+
+def marks(array: Any) -> list[Any]:
+    """List what an array says that stands for missing samples.
+
+    Parameters
+    ----------
+    array : zarr.Array
+        From `open_array`.
+
+    Returns
+    -------
+    list of object
+        From its attributes. In version 2 xarray has the fill value of the array for this. By itself
+        that is only what chunks have that were not written, and 0 unless somebody chose another.
+    """
+    known = dict(array.attrs)
+    declared = [known[name] for name in MARKS if name in known]
+    if array.metadata.zarr_format == 2 and AXES in known and array.fill_value:
+        declared.append(array.fill_value)
+    return declared
 
 
 def rows_of(array: Any, rows: NDArray[np.intp], axis: int = 0) -> NDArray[Any]:
@@ -267,6 +137,69 @@ def rows_of(array: Any, rows: NDArray[np.intp], axis: int = 0) -> NDArray[Any]:
     return np.asarray(found if axis == 0 else found.T)
 
 
+def is_text(store: Path, name: str) -> bool:
+    """Tell whether an array is text of any length that can be read.
+
+    What blosc compressed is not: it would have to be told how long it was.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group.
+    name : str
+        Of an array that is in it.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    CalabFormatError
+        If its description cannot be read.
+    """
+    folder = store / name
+    version = version_of(folder) or 2
+    document = read_document(folder, DOCUMENTS[version])
+    if document.get("dtype" if version == 2 else "data_type") != ANY_TEXT[version]:
+        return False
+    with unreadable(folder):
+        codecs = _codecs({"zarr_format": version, **document})
+        trusted = [TEXT_CODEC, *sorted(COMPRESSIONS.intersection(codecs[1:]) - {"blosc"})]
+        return codecs == trusted and len(codecs) < 3
+
+
+def text_of(store: Path, name: str, extra: str) -> NDArray[np.str_]:
+    """Read text of any length.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of a group.
+    name : str
+        Of an array in it of which `is_text` is true.
+    extra : str
+        Extra of `calab` that brings zarr.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    CalabFormatError
+        If it is damaged, or claims an impossible size.
+    ImportError
+        If zarr is not installed.
+    """
+    zarr = needs("zarr", extra, "reading zarr stores")
+    with unreadable(store / name):
+        array = zarr.open_array(str(store / name), mode="r", zarr_format=version_of(store / name))
+        if not _is_within(store / name, math.prod(array.shape) * array.dtype.itemsize):
+            raise ValueError(f"expected text that fits its files, got shape {array.shape}")
+        return np.array(array[...].tolist(), dtype=np.str_)
+
+
 def values_of(array: Any) -> NDArray[Any]:
     """Read all of an array.
 
@@ -288,41 +221,6 @@ def values_of(array: Any) -> NDArray[Any]:
         check_blosc(array, {})
     with unreadable(folder_of(array)):
         return np.asarray(array[...])
-
-
-def names_in(store: Path) -> list[str]:
-    """List the arrays and groups in a store.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of a group, or one of stores.
-
-    Returns
-    -------
-    list of str
-    """
-    entries = itertools.islice(store.iterdir(), MOST_ENTRIES)
-    return [entry.name for entry in entries if entry.is_dir()]
-
-
-def _version(folder: Path) -> int | None:
-    """Tell the version of the array, or for 3 also the group, in a folder; the newer one wins."""
-    return next((version for version, name in DOCUMENTS.items() if (folder / name).is_file()), None)
-
-
-def _document(folder: Path, name: str) -> dict[str, Any]:
-    with unreadable(folder):
-        return read_json_object(folder / name)
-
-
-def _dtype(described: Any) -> np.dtype[Any]:
-    if isinstance(described, dict) and described["name"] == TEXT:
-        return np.dtype(f"U{int(described['configuration']['length_bytes']) // LETTER}")
-    try:
-        return np.dtype(described if isinstance(described, str) else np.object_)
-    except TypeError:
-        return np.dtype(np.object_)
 
 
 def _codecs(metadata: dict[str, Any]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, unreadable
-from . import zarr_store
+from . import zarr_documents, zarr_store
 from .tree import MOST_DEPTH, MOST_OBJECTS, Array, joined
 
 __all__ = ["ZarrTree"]
@@ -43,24 +44,28 @@ class ZarrTree:
                 raise CalabFormatError(self.path, problem, "name the traces as key")
             if (array := self.array(key)) is not None:
                 yield array
-            elif zarr_store.is_group(self.path, key) and key.count("/") < MOST_DEPTH:
-                names = sorted(zarr_store.names_in(self.path / key))
+            elif zarr_documents.is_group(self.path, key) and key.count("/") < MOST_DEPTH:
+                names = sorted(zarr_documents.names_in(self.path / key))
                 inside = [joined(key, name) for name in names]
                 todo.extend(one for one in inside if not (self.path / one).is_symlink())
 
     def array(self, key: str) -> Array | None:
         """Return the array at a key, or None."""
-        if not _is_inside(key) or not zarr_store.is_array(self.path, key):
+        if not _is_inside(key) or not zarr_documents.is_array(self.path, key):
             return None
-        shape, dtype = zarr_store.head(self.path, key)
-        units = zarr_store.attributes(self.path, key).get("units")
+        shape, dtype = zarr_documents.head(self.path, key)
+        if zarr_store.is_text(self.path, key):
+            dtype = np.dtype(np.str_)
+        units = zarr_documents.attributes(self.path, key).get("units")
         return Array(
             key, shape, dtype, lambda: self._load(key), units if isinstance(units, str) else None
         )
 
     def number(self, key: str, name: str) -> Array | None:
-        """Return an attribute of what is at a key if that is one real number, or None."""
-        value: Any = zarr_store.attributes(self.path, key).get(name)
+        """Return an attribute of what is at a key if it is a real number or text, or None."""
+        value: Any = zarr_documents.attributes(self.path, key).get(name)
+        if isinstance(value, str):
+            return Array(name, (), np.dtype(np.str_), lambda: np.array(value))
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         with unreadable(self.path):
@@ -68,8 +73,13 @@ class ZarrTree:
         return Array(name, (), number.dtype, lambda: number)
 
     def _load(self, key: str) -> NDArray[Any]:
-        array = zarr_store.open_array(self.path, key, self.extra, kinds="fiubU")
-        return zarr_store.values_of(array)
+        if zarr_store.is_text(self.path, key):
+            return zarr_store.text_of(self.path, key, self.extra)
+        with warnings.catch_warnings():
+            # Text of a fixed length, as xarray writes it, has no specification in version 3 yet.
+            warnings.filterwarnings("ignore", "The data type")
+            array = zarr_store.open_array(self.path, key, self.extra, kinds="fiubU")
+            return zarr_store.values_of(array)
 
 
 def _is_inside(key: str) -> bool:

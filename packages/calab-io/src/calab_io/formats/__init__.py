@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from ..errors import CalabFormatError
+from ..errors import CalabFormatError, not_there
 from ..recording import Contents, Request
 
 __all__ = ["FORMATS", "Reader", "locate"]
@@ -68,10 +68,10 @@ def locate(path: Path, format: str) -> tuple[str, Reader, Path]:
     FileNotFoundError
         If there is nothing at the path.
     CalabFormatError
-        If no format, or more than one recording, is found.
+        If no format, or more than one recording, is found, or the path is an address.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
+        raise not_there(path)
     names = FORMATS if format == "auto" else (format,)
     name = _format_of(path, names)
     if name is not None:
@@ -115,6 +115,6 @@ def _search(folder: Path, names: Collection[str]) -> tuple[str, Path]:
     if refused:
         raise refused[0]
     problem = "no recording is in this folder, as far as its layout tells"
-    raise CalabFormatError(
-        folder, problem, f"looked for {', '.join(names) or 'files'}; name a file"
-    )
+    looked = f"looked for {', '.join(names) or 'files'}, in the folder itself and what lies"
+    remedy = f"{looked} directly in it, no deeper; name a file or the folder that has it"
+    raise CalabFormatError(folder, problem, remedy)

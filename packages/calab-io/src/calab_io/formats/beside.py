@@ -6,10 +6,10 @@ One rule for every format that holds several arrays and has no layout of its own
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +17,13 @@ from numpy.typing import NDArray
 from ..errors import MOST_LISTED, CalabFormatError, MissingKeyError
 from ..files.columns import UNITS, rate_of_frames
 from ..files.tree import Array
+from ..names import IDS, RATES, SAME_RATE, TIMES, TRACES, Named, told_by_name
 from ..recording import Contents, Request, Traces
 
 __all__ = ["Beside", "listed", "only_one", "shown", "with_beside"]
 
-#: Names of a number that is the sampling rate in hertz.
-RATES = ("fs", "sampling_rate", "sampling_rate_hz", "frame_rate")
-#: Names of an array with the time of each frame, in seconds unless it says otherwise.
-TIMES = ("timestamps", "time")
-#: Name of an array with the id of each cell.
-IDS = "cell_ids"
 #: Shapes of a single number.
 SINGLE = ((), (1,), (1, 1))
-#: Share by which two rates in one file may differ.
-SAME_RATE = 0.01
 #: Characters of a list of arrays, and of a key in it.
 LONGEST, LONGEST_KEY = 400, 80
 
@@ -50,11 +43,17 @@ class Beside:
         Returns the array of a name beside the traces, or None.
     numbers : tuple of callable
         The same for a single number, of each place where one may be; the nearest first, which wins.
+    labels : str or None
+        Name of the axis of the cells, by which xarray and NetCDF have their labels beside them.
+    names : mapping of str to Named
+        What the name of an array tells of it.
     """
 
     path: Path
     array: Place
     numbers: tuple[Place, ...]
+    labels: str | None = None
+    names: Mapping[str, Named] = field(default_factory=lambda: TRACES)
 
 
 def only_one(arrays: Iterable[Array], path: Path) -> str:
@@ -80,8 +79,7 @@ def only_one(arrays: Iterable[Array], path: Path) -> str:
         If there are several; it lists them.
     """
     every = list(arrays)
-    others = {*RATES, *TIMES, IDS}
-    found = [one for one in every if one.is_real and len(one.shape) == 2 and one.name not in others]
+    found = [one for one in every if one.is_real and len(one.shape) == 2 and not _is_known(one)]
     if not found:
         remedy = "name a file that has one" + ", or another array as key" * bool(every)
         names = [_described(one) for one in every]
@@ -132,24 +130,32 @@ def with_beside(
     """
     n_cells, n_frames = traces.shape
     _check_orientation(beside, key, n_cells, n_frames)
-    times, fs, notes = _clock(beside, n_frames, request.fs)
+    clock = _clock(beside, key, n_frames, request.fs)
+    ids, more = _ids(beside, n_cells)
+    kind, cautions = told_by_name(beside.path, key, request.trace, beside.names)
     choice = "as asked" if request.key else "the only one with two axes"
     return Contents(
         traces=traces,
-        trace="raw" if request.trace == "auto" else request.trace,
+        trace=kind,
         why=f"the array {key}, {choice}" if key else "the only array",
-        fs=fs,
-        fs_remedy=f"give fs in Hz, or save it beside the traces as {RATES[0]}",
-        cell_ids=_ids(beside, n_cells),
-        timestamps=times,
+        fs=clock.fs,
+        fs_remedy=clock.lacks + f"give fs in Hz, or save it beside the traces as {RATES[0]}",
+        cell_ids=ids,
+        timestamps=clock.times,
         provenance={"keys": [key] if key else []},
-        notes=notes if doubt is None else (doubt, *notes),
+        notes=(*(() if doubt is None else (doubt,)), *cautions, *clock.notes, *more),
     )
 
 
 def shown(key: str) -> str:
     """Return a key as it can stand in a line, whatever a damaged file has made of it."""
     return (key if key.isprintable() else ascii(key))[-LONGEST_KEY:]
+
+
+def _is_known(array: Array) -> bool:
+    """Tell by its name whether an array is something that belongs to traces."""
+    is_rate = array.name in RATES and array.shape in SINGLE
+    return is_rate or array.name in (*TIMES, IDS)
 
 
 def _described(array: Array) -> str:
@@ -172,55 +178,105 @@ def _has(array: Array | None, *shapes: tuple[int, ...]) -> bool:
     return array is not None and array.shape in shapes
 
 
-def _clock(
-    beside: Beside, n_frames: int, given: float | None
-) -> tuple[NDArray[np.float64] | None, float | None, tuple[str, ...]]:
+class _Clock(NamedTuple):
+    """When the frames were taken.
+
+    Attributes
+    ----------
+    times : numpy.ndarray, shape (n_frames,), or None
+        In seconds.
+    fs : float or None
+        In hertz.
+    notes : tuple of str
+        On times that are left out, or not what they seem.
+    lacks : str
+        What there is but says no rate; ends such that a remedy can follow.
+    """
+
+    times: NDArray[np.float64] | None
+    fs: float | None
+    notes: tuple[str, ...] = ()
+    lacks: str = ""
+
+
+def _clock(beside: Beside, key: str, n_frames: int, given: float | None) -> _Clock:
     """Find the times of the frames, and the rate."""
-    path, rate = beside.path, _rate(beside)
-    found = (array for name in TIMES if _has(array := beside.array(name), (n_frames,)))
-    array = next(found, None)
-    if array is None or not array.is_real:
-        return None, rate, ()
+    path, (rate, lacks) = beside.path, _rate(beside, given)
+    arrays = [array for name in TIMES if (array := beside.array(name)) is not None]
+    # Times that are named as the traces are not also when these were taken.
+    array = next((one for one in arrays if one.shape == (n_frames,) and one.key != key), None)
+    if array is None:
+        return _Clock(None, rate, lacks=lacks)
+    if not array.is_real:
+        return _Clock(None, rate, lacks=f"{array.key} is there, but not as numbers; {lacks}")
     # NetCDF has such as "seconds since 2020-01-01".
     unit = (array.units or "s").partition(" ")[0].lower()
     if unit not in UNITS:
-        note = f"{path}, {array.key}: the times are in {unit[:40]!r}, and are left out"
-        return None, rate, (note,)
-    known = rate if given is None else given
-    times, meant, notes = rate_of_frames(array.load() * UNITS[unit], path, array.key, known)
+        left = f"{array.key}: the times are in {unit[:40]!r}, and are left out"
+        return _Clock(None, rate, (f"{path}, {left}",), f"{left}; {lacks}")
+    known, has_unit = rate if given is None else given, bool(array.units)
+    seconds = array.load() * UNITS[unit]
+    times, meant, notes = rate_of_frames(seconds, path, array.key, known, has_unit=has_unit)
     if rate is None or meant is None:
-        return times, meant if rate is None else rate, notes
+        return _Clock(times, meant if rate is None else rate, notes)
     if not math.isclose(meant, rate, rel_tol=SAME_RATE):
         said = f"{array.key} means {meant:g} Hz, but a rate of {rate:g} Hz is saved and used"
         notes = (*notes, f"{path}: {said}")
-    return times, rate, notes
+    return _Clock(times, rate, notes)
 
 
-def _rate(beside: Beside) -> float | None:
-    """Find the rate that is saved as a number, in the nearest place that has one."""
+def _rate(beside: Beside, given: float | None) -> tuple[float | None, str]:
+    """Find the rate that is saved as a number, in the nearest place that has one.
+
+    Without one, the text says what there is instead.
+    """
+    texts: list[str] = []
     for place in beside.numbers:
-        arrays = [array for name in RATES if (array := place(name)) is not None]
+        arrays = {name: array for name in RATES if (array := place(name)) is not None}
+        texts += [name for name, one in arrays.items() if one.dtype.kind == "U"]
         rates = {
-            one.name: float(one.load().ravel()[0])
-            for one in arrays
+            name: float(one.load().ravel()[0])
+            for name, one in arrays.items()
             if one.is_real and one.shape in SINGLE
         }
         values = list(rates.values())
         if any(not math.isclose(rate, values[0], rel_tol=SAME_RATE) for rate in values[1:]):
+            if given is not None:
+                return None, ""
             several = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
-            raise CalabFormatError(beside.path, f"expected one sampling rate, got {several}")
+            problem = f"expected one sampling rate, got {several}"
+            raise CalabFormatError(beside.path, problem, "give fs in Hz")
         if values:
-            return values[0]
-    return None
+            return values[0], ""
+    return None, f"{texts[0]} is there, but as text and not as a number; " if texts else ""
 
 
-def _ids(beside: Beside, n_cells: int) -> NDArray[Any] | None:
+def _ids(beside: Beside, n_cells: int) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
     """Read the ids of the cells; an array of another length names something else."""
     array = beside.array(IDS)
     if array is None or array.shape != (n_cells,):
-        return None
+        return _labels(beside, n_cells)
     if array.dtype.kind not in "iuU":
         problem = f"expected whole numbers or text, got {array.dtype}"
         raise CalabFormatError(beside.path, problem, "save ids as integers", key=array.key)
-    ids = array.load()
-    return ids if ids.dtype.kind == "U" else ids.astype(np.int64)
+    return _as_ids(array.load()), ()
+
+
+def _labels(beside: Beside, n_cells: int) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
+    """Read the labels of the axis of cells, where they can be ids."""
+    array = None if beside.labels is None else beside.array(beside.labels)
+    if array is None or array.shape != (n_cells,):
+        return None, ()
+    if array.dtype.kind == "O":
+        said = (
+            f"{array.key}: labels that are stored in this way are not read, and cells are counted"
+        )
+        return None, (f"{beside.path}, {said}",)
+    if array.dtype.kind not in "iuU":
+        return None, ()
+    ids = _as_ids(array.load())
+    return (ids, ()) if np.unique(ids).size == n_cells else (None, ())
+
+
+def _as_ids(values: NDArray[Any]) -> NDArray[Any]:
+    return values if values.dtype.kind == "U" else values.astype(np.int64)

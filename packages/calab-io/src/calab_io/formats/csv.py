@@ -102,7 +102,7 @@ def _named_columns(
     known: dict[str, Any] = {"cell_ids": np.array([names[at].strip() for at in columns.cells])}
     if columns.times is not None:
         seconds, name = table[:, columns.times] * columns.unit, names[columns.times].strip()
-        clock = rate_of_frames(seconds, path, name, request.fs)
+        clock = rate_of_frames(seconds, path, name, request.fs, has_unit=columns.has_unit)
         known["timestamps"], known["fs"], known["notes"] = clock
     if all(is_number(name) for name in names) and not columns.unnamed:
         note = f"{path}: its first line counts the columns, and is read as names, not as samples"

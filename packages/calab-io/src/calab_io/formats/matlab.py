@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError
 from ..files.mat import Element, MatFile, open_mat
 from ..files.mat5 import NUMBERS
+from ..files.tree import Array
+from ..names import IDS
 from ..recording import Contents, Request
 from ..traces import doubtful_orientation
+from .beside import Beside, with_beside
 
 __all__ = ["OPTIONS", "read", "recognises"]
 
 OPTIONS = frozenset({"key", "transpose"})
 #: What CASCADE reads, which nobody calls anything else by.
 PREFERRED = "dF_traces"
-#: Kinds of trace that the name of an array tells.
-KINDS = {PREFERRED: "dff", "spks": "deconvolved"}
 #: Arrays that an error lists at most.
 MOST_LISTED = 10
 REMEDY = f"name the array of cells x frames, as in key={PREFERRED!r}"
@@ -40,8 +47,8 @@ def read(path: Path, request: Request) -> Contents:
     Returns
     -------
     Contents
-        With the only matrix of the file, unless a key is given; and with the rate, if one scalar
-        beside it or among the variables is named as one.
+        With the only matrix of the file, unless a key is given; and with the rate, times and ids
+        that are beside it, the rate also from among the variables.
 
     Raises
     ------
@@ -56,14 +63,19 @@ def read(path: Path, request: Request) -> Contents:
         array = file.matrix(key, REMEDY)
         shape = array.shape[::-1] if transpose else array.shape
         doubt = doubtful_orientation(shape, path, transpose)
-        return Contents(
-            traces=file.traces(array, axis=int(transpose)),
-            trace=_kind(key) if request.trace == "auto" else request.trace,
+        group = key.rpartition(".")[0]
+        beside = Beside(
+            path,
+            partial(_array, file, group),
+            tuple(partial(_array, file, place) for place in (group, "", "ops")),
+        )
+        traces = file.traces(array, axis=int(transpose))
+        found = with_beside(traces, key, beside, request, doubt)
+        return replace(
+            found,
             why=f"{key}, {why}",
-            fs=file.rate((key.rpartition(".")[0], "", "ops")),
-            fs_remedy="give fs in Hz, or save it as the one scalar fs",
             provenance={"key": key, "mat_version": file.version},
-            notes=(*([doubt] if doubt else []), *_notes(file, array)),
+            notes=(*found.notes, *_notes(file, array)),
         )
 
 
@@ -82,8 +94,28 @@ def _choose(file: MatFile) -> tuple[str, str]:
     raise CalabFormatError(file.path, problem, f"name one of them, as in key={found[0].key!r}")
 
 
-def _kind(key: str) -> str:
-    return KINDS.get(key.rpartition(".")[2], "raw")
+def _array(file: MatFile, struct: str, name: str) -> Array | None:
+    """Return a variable or field as other formats have it: a vector has one axis."""
+    key = f"{struct}.{name}" if struct else name
+    element = file.find(key)
+    if element is None:
+        return None
+    if element.kind == "char":
+        return Array(key, (), np.dtype(np.str_), lambda: np.array(file.text(key)))
+    if element.kind not in NUMBERS or (element.size == 1 and file.scalar(key) is None):
+        return None
+    shape, dtype = element.shape, NUMBERS[element.kind]
+    if sum(length != 1 for length in shape) < 2:
+        shape = (element.size,)
+    if name == IDS and _is_whole(file.numbers(key)):
+        # Numbers are of double precision in MATLAB unless somebody wants them otherwise.
+        dtype = np.dtype(np.int64)
+    return Array(key, shape, dtype, lambda: np.asarray(file.numbers(key)).astype(dtype))
+
+
+def _is_whole(values: NDArray[Any] | None) -> bool:
+    # Beyond that, a float is no longer one whole number.
+    return values is not None and bool(np.all((abs(values) < 2**53) & (values == np.rint(values))))
 
 
 def _is_matrix(element: Element) -> bool:

@@ -9,14 +9,13 @@ from typing import Any
 from ..documents import read_json_object
 from ..errors import CalabFormatError, unreadable
 from ..files.npy_array import open_npy
+from ..names import told_by_name
 from ..recording import Contents, Request, Traces
 from ..traces import doubtful_orientation, read_npy
 
 __all__ = ["OPTIONS", "read", "recognises"]
 
 OPTIONS = frozenset({"transpose"})
-#: The file of suite2p that is no trace.
-SPIKES = "spks"
 
 
 def recognises(path: Path) -> bool:
@@ -58,17 +57,15 @@ def read(path: Path, request: Request) -> Contents:
             if request.fs is None:
                 raise
             known, notes = {}, (str(err),)
-    kind = "deconvolved" if path.stem == SPIKES else "raw"
-    if kind != "raw" and request.trace == "auto":
-        notes = (*notes, f"{path}: named as what suite2p has already deconvolved; F.npy has traces")
+    kind, cautions = told_by_name(path, "", request.trace)
     return Contents(
         traces=traces,
-        trace=kind if request.trace == "auto" else request.trace,
+        trace=kind,
         why="the array in the file",
         fs=fs,
         fs_remedy=f"give fs in Hz, or save with save_for_tuning, which writes {sidecar.name}",
         provenance=known,
-        notes=notes if doubt is None else (doubt, *notes),
+        notes=(*(() if doubt is None else (doubt,)), *notes, *cautions),
     )
 
 

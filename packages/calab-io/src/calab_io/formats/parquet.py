@@ -26,6 +26,8 @@ MAGIC = b"PAR1"
 NUMBERS = {"float", "double", "halffloat"} | {
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
+#: How Arrow's types of points in time begin, which have a unit.
+MOMENTS = ("timestamp", "duration")
 #: Columns that are read in one go. Fewer at a time take as long, since a file of many columns is
 #: opened slowly, and more take more memory.
 SLAB = 64
@@ -64,7 +66,7 @@ def read(path: Path, request: Request) -> Contents:
         names, types = schema.names, [str(kind) for kind in schema.types]
         n_frames = _n_frames(file, path, len(names))
         columns = sort_columns(names, path)
-        times, fs, notes = _clock(file, names, columns, path, request.fs)
+        times, fs, notes = _clock(file, columns, path, request.fs)
     cells = _choose(names, types, columns.cells, request.key, path)
     single = {types[at] for at in cells} == {"float"}
     dtype = np.dtype(np.float32 if single else np.float64)
@@ -124,22 +126,25 @@ def _choose(
 
 
 def _clock(
-    file: Any, names: list[str], columns: Columns, path: Path, given: float | None
+    file: Any, columns: Columns, path: Path, given: float | None
 ) -> tuple[NDArray[np.float64] | None, float | None, tuple[str, ...]]:
     """Read the times of the frames, and see that columns without a name do not hold them."""
+    names, types = file.schema_arrow.names, file.schema_arrow.types
     for at in columns.unnamed:
         check_count(_values(file, names[at], path), path, names[at] or f"column {at + 1}")
     if columns.times is None:
         return None, None, ()
-    name = names[columns.times]
-    return rate_of_frames(_values(file, name, path, columns.unit), path, name, given)
+    name, kind = names[columns.times], str(types[columns.times])
+    has_unit = columns.has_unit or kind.startswith(MOMENTS)
+    seconds = _values(file, name, path, columns.unit)
+    return rate_of_frames(seconds, path, name, given, has_unit=has_unit)
 
 
 def _values(file: Any, name: str, path: Path, unit: float = 1.0) -> NDArray[np.float64]:
     """Read a column of numbers in some unit, or of points in time, which have their own."""
     column = file.read(columns=[name]).column(name)
     kind = str(column.type)
-    if kind.startswith(("timestamp", "duration")):
+    if kind.startswith(MOMENTS):
         column, unit = column.cast("int64"), UNITS[column.type.unit]
     elif kind not in NUMBERS:
         raise CalabFormatError(path, f"expected numbers or times, got {kind[:80]}", key=name)

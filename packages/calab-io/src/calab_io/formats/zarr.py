@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import CalabFormatError, needs
-from ..files.zarr_store import is_array, is_group
+from ..files.zarr_documents import is_array, is_group
 from ..files.zarr_tree import ZarrTree
 from ..recording import Contents, Request
 from .arrays import OPTIONS, read_array

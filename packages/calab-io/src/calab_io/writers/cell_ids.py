@@ -98,7 +98,7 @@ def _own(result: Any) -> Any:
         return cell_names(result)
     details = getattr(result, "details", None)
     names = result.metadata.get("cell_ids") if details is None else details.cell_ids
-    rows = np.arange(len(result.activity))
+    rows = np.arange(result.activity.shape[0])
     return None if names is None or np.array_equal(names, rows) else names
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from calab_core.labelled import is_labelled
+from calab_core.slabs import is_source
 
 if TYPE_CHECKING:
     from calab_core import CaDeconResult, DeconvolutionResult
 
-__all__ = ["CADECON", "CELL", "DECONVOLUTION", "FRAME", "Field", "check_shapes", "fields_of"]
+__all__ = [
+    "CADECON",
+    "CELL",
+    "DECONVOLUTION",
+    "FRAME",
+    "Field",
+    "as_stored",
+    "check_shapes",
+    "fields_of",
+]
 
 #: Names of axes.
 CELL, FRAME = "cell", "frame"
@@ -43,8 +54,8 @@ class Field:
     long_name: str
     in_details: bool = True
 
-    def of(self, result: CaDeconResult | DeconvolutionResult) -> NDArray[Any]:
-        """Return the array.
+    def of(self, result: CaDeconResult | DeconvolutionResult) -> Any:
+        """Return the array, not read if it is not in memory.
 
         Parameters
         ----------
@@ -53,9 +64,29 @@ class Field:
 
         Returns
         -------
-        numpy.ndarray
+        numpy.ndarray or calab_core.slabs.Source
+            As `as_stored` has it.
         """
-        return np.asarray(getattr(result.details if self.in_details else result, self.name))
+        return as_stored(getattr(result.details if self.in_details else result, self.name))
+
+
+def as_stored(values: Any) -> Any:
+    """Leave cells x frames that are not in memory where they are, and make an array of all else.
+
+    Parameters
+    ----------
+    values : array_like or Source
+        An array of a result.
+
+    Returns
+    -------
+    numpy.ndarray or calab_core.slabs.Source
+        The latter for real numbers that are read by slices of cells.
+    """
+    is_elsewhere = is_source(values) and not is_labelled(values)
+    if is_elsewhere and values.dtype.kind in "fiu" and math.prod(values.shape):
+        return values
+    return np.asarray(values)
 
 
 ACTIVITY = "{activity}"

@@ -12,9 +12,10 @@ from calab_core.labelled import as_plain
 from calab_solver._parameters import as_number
 from numpy.typing import ArrayLike, NDArray
 
+from ..clock import Clock, said_clock
 from ..recording import Recording
 from .cell_ids import agreed_ids, per_cell
-from .fields import check_shapes
+from .fields import as_stored, check_shapes, fields_of
 
 if TYPE_CHECKING:
     from calab_core import CaDeconResult, DeconvolutionResult
@@ -38,8 +39,8 @@ class Labelled:
 
     Attributes
     ----------
-    activity : numpy.ndarray, shape (n_cells, n_frames), real
-        Of the type that it came in.
+    activity : numpy.ndarray or Source, shape (n_cells, n_frames), real
+        Of the type that it came in; in memory unless `label` was told to leave it where it is.
     fs : float
         Sampling rate in hertz.
     cell_ids : numpy.ndarray, shape (n_cells,), int64 or str
@@ -58,7 +59,7 @@ class Labelled:
         Whether it came as one trace without an axis of cells.
     """
 
-    activity: NDArray[Any]
+    activity: Any
     fs: float
     cell_ids: NDArray[Any]
     timestamps: NDArray[np.float64] | None
@@ -84,11 +85,14 @@ class Labelled:
         return getattr(self.result, "details", None)
 
     @property
+    def clock(self) -> Clock:
+        """When the frames were taken, as the recording says it; without one they start at 0."""
+        return said_clock(self.fs, self.timestamps, self.provenance.get("known", {}))
+
+    @property
     def times(self) -> NDArray[np.float64]:
-        """Time of each frame in seconds: the time stamps, or frames since the start."""
-        if self.timestamps is not None:
-            return self.timestamps
-        return np.arange(self.n_frames) / self.fs
+        """Time of each frame in seconds: the time stamps, or by the rate from the start on."""
+        return self.clock.times(self.n_frames)
 
 
 def label(
@@ -97,6 +101,7 @@ def label(
     recording: Recording | None = None,
     fs: float | None = None,
     cell_ids: ArrayLike | None = None,
+    in_memory: bool = True,
 ) -> Labelled:
     """Put together what is known of a result, and check that it belongs together.
 
@@ -111,6 +116,8 @@ def label(
     cell_ids : sequence of int or str, optional
         How the cells are known. Without it they are known as in the recording, else as in the
         result, else by their rows.
+    in_memory : bool, optional
+        Whether to read arrays of cells x frames that lie elsewhere.
 
     Returns
     -------
@@ -128,13 +135,16 @@ def label(
 
     if recording is not None and not isinstance(recording, Recording):
         raise TypeError(f"recording: expected what calab_io.read returns, got {_kind(recording)}")
-    if isinstance(result, CaDeconResult):
-        result = _in_memory(result)
     known = result if isinstance(result, CaDeconResult | DeconvolutionResult) else None
+    if known is not None and in_memory:
+        known = _in_memory(known)
     activity = _as_activity(result if known is None else known.activity)
     if known is not None:
         check_shapes(known)
-    cells = np.atleast_2d(activity)
+    if in_memory:
+        activity = np.asarray(activity)
+    is_single = len(activity.shape) == 1
+    cells = activity[np.newaxis] if is_single else activity
     if recording is not None and recording.traces.shape != cells.shape:
         raise ValueError(
             f"recording: expected {_shape(cells)} as the result has, got "
@@ -144,35 +154,40 @@ def label(
     return Labelled(
         activity=cells,
         fs=_rate(fs, recording, known.fs if isinstance(known, CaDeconResult) else None),
-        cell_ids=agreed_ids(cell_ids, recording, result, len(cells)),
+        cell_ids=agreed_ids(cell_ids, recording, result, cells.shape[0]),
         timestamps=None if recording is None else recording.timestamps,
-        units=_units(known, trace_unit, len(cells)),
+        units=_units(known, trace_unit, cells.shape[0]),
         trace_unit=trace_unit,
         result=known,
         provenance={} if recording is None else recording.origin(),
-        single=activity.ndim == 1,
+        single=is_single,
     )
 
 
-def _in_memory(result: CaDeconResult) -> CaDeconResult:
+def _in_memory(result: Result) -> Result:
     """Read what a run has written elsewhere with `out`."""
-    details = getattr(result, "details", None)
-    if isinstance(result.activity, np.ndarray) or details is None:
+    arrays = [(field, field.of(result)) for field in fields_of(result)]
+    lazy = [(field, array) for field, array in arrays if not isinstance(array, np.ndarray)]
+    if not lazy:
         return result
-    names = ("rate", "reconvolution", "removed_baseline")
-    read = result._replace(activity=np.asarray(result.activity))
-    read.details = replace(details, **{name: np.asarray(getattr(details, name)) for name in names})
-    return read
+    own = {field.name: np.asarray(array) for field, array in lazy if not field.in_details}
+    known = {field.name: np.asarray(array) for field, array in lazy if field.in_details}
+    read: Any = result._replace(**own)
+    if hasattr(result, "details"):
+        details: Any = result.details
+        read.details = replace(details, **known)
+    in_memory: Result = read
+    return in_memory
 
 
-def _as_activity(values: Any) -> NDArray[Any]:
+def _as_activity(values: Any) -> Any:
     if isinstance(values, tuple):
         # A result unpacked to a plain tuple has lost which of its arrays is the activity.
         raise TypeError("result: expected a result of CaLab or an array, got a tuple")
-    array = np.asarray(as_plain(values))
+    array = as_stored(as_plain(values))
     if array.dtype.kind not in "fiu":
         raise TypeError(f"result: expected activity in real numbers, got dtype {array.dtype}")
-    if array.ndim not in (1, 2):
+    if len(array.shape) not in (1, 2):
         raise ValueError(f"result: expected cells x frames, got shape {array.shape}")
     return array
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..documents import read_json_object
 from ..errors import needs, unreadable
-from ..files import hdf5, zarr_store
+from ..files import hdf5, zarr_documents, zarr_store
 
 __all__ = ["LABELS", "label_of"]
 
@@ -44,7 +44,7 @@ def label_of(store: Path, name: str) -> str | None:
     if store.is_file():
         with hdf5.open_hdf5(store, EXTRA) as file:
             return hdf5.text(file, name)
-    if not (store.is_dir() and zarr_store.is_array(store, name)):
+    if not (store.is_dir() and zarr_documents.is_array(store, name)):
         return None
     folder = store / name
     with unreadable(folder):

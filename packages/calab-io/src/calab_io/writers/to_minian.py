@@ -12,6 +12,7 @@ from calab_solver._parameters import as_count, as_flag
 from numpy.typing import ArrayLike, NDArray
 
 from ..documents import as_path
+from ..files import zarr_documents
 from ..recording import Recording
 from .labels import Labelled, label
 from .minian_labels import LABELS, label_of
@@ -48,8 +49,8 @@ def to_minian(
     result : CaDeconResult, DeconvolutionResult or array_like, shape (n_cells, n_frames)
         An array is activity.
     folder : str or PathLike
-        Where to write the store; not the folder of Minian, where `S.zarr` is Minian's own, unless
-        with another `name`.
+        Where to write the store, never a store itself; not the folder of Minian, where `S.zarr` is
+        Minian's own, unless with another `name`.
     recording : Recording, optional
         What the result was made from.
     fs : float, optional
@@ -71,8 +72,8 @@ def to_minian(
     Raises
     ------
     ValueError
-        If ids are no whole numbers, the rate is not known, what was given twice differs, or a
-        parameter is out of range.
+        If the folder is a zarr store itself, ids are no whole numbers, the rate is not known, what
+        was given twice differs, or a parameter is out of range.
     FileExistsError
         If there is such a store, and `overwrite` is False or it was not written by this function.
     NotADirectoryError
@@ -90,7 +91,9 @@ def to_minian(
         raise ValueError(f"cell_ids: expected the whole numbers of Minian's {CELLS}, got {got}")
     if as_count("zarr_format", zarr_format, 2) > 3:
         raise ValueError(f"zarr_format: expected 2 or 3, got {zarr_format}")
-    target = as_path(folder) / _checked_name(name)
+    place = as_path(folder)
+    _refuse_store(place)
+    target = place / _checked_name(name)
     _refuse_existing(target, as_flag("overwrite", overwrite))
     texts = _texts(recording)
     named = " ".join(texts)
@@ -106,6 +109,15 @@ def to_minian(
     }
     write_store(target, arrays, zarr_format)
     return target
+
+
+def _refuse_store(place: Path) -> None:
+    """Refuse to write into an array or group, whose readers would find what is not of it."""
+    if zarr_documents.is_array(place, "") or zarr_documents.is_group(place, ""):
+        raise ValueError(
+            f"folder: expected the folder in which the store is to be, got {place}, which is a "
+            f"zarr store itself; name {place.parent}, and the store by name='S_calab{SUFFIX}'"
+        )
 
 
 def _checked_name(name: str) -> str:

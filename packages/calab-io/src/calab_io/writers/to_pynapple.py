@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..clock import Clock
 from ..errors import needs
 from ..recording import Recording
 from .fields import CELL, fields_of
@@ -58,8 +57,8 @@ def to_pynapple(
     result : CaDeconResult, DeconvolutionResult or array_like, shape (n_cells, n_frames)
         An array is activity.
     recording : Recording, optional
-        What the result was made from. Names of the cells are taken from it, and its time stamps:
-        a spike stays as long after the start of its frame as it was found.
+        What the result was made from. Names of the cells are taken from it, and its time stamps or
+        start: a spike stays as long after the start of its frame as it was found.
     fs : float, optional
         Sampling rate in hertz; required where neither result nor recording say it.
     cell_ids : sequence of int or str, optional
@@ -122,10 +121,10 @@ def _times(labelled: Labelled) -> NDArray[np.float64]:
 def _spikes(labelled: Labelled) -> dict[int, NDArray[np.float64]]:
     """Return the times of spikes by row, of the cells of known scale."""
     found = getattr(labelled.details, "spike_times", ())
-    clock = Clock(labelled.fs, 0.0, labelled.timestamps)
+    clock = labelled.clock
     # Those of a result that was made by hand may be in any order.
     return {
-        row: np.sort(clock.at(times * labelled.fs))
+        row: np.sort(clock.since(times))
         for row, times in enumerate(found)
         if labelled.units[row] == SPIKES
     }

@@ -13,14 +13,14 @@ from calab_solver._parameters import as_flag
 from numpy.typing import ArrayLike, NDArray
 
 from ..atomic import atomic_paths
-from ..documents import as_path, read_json_object
-from ..errors import MissingKeyError
+from ..documents import read_json_object
 from ..formats.suite2p.folder import SPIKES, TRACES, traces_shape
 from ..formats.suite2p.reader import MOST_UNEVEN
 from ..recording import Recording
 from .fields import fields_of
 from .labels import Labelled, label
 from .nwb.as_json import as_json
+from .suite2p_folder import folder_of
 
 if TYPE_CHECKING:
     from calab_core import CaDeconResult, DeconvolutionResult
@@ -36,7 +36,7 @@ PACKAGES = ("calab-io", "calab-core", "calab-solver")
 
 def to_suite2p(
     result: CaDeconResult | DeconvolutionResult | ArrayLike,
-    folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | None = None,
     *,
     recording: Recording | None = None,
     fs: float | None = None,
@@ -53,8 +53,10 @@ def to_suite2p(
     ----------
     result : CaDeconResult, DeconvolutionResult or array_like, shape (n_cells, n_frames)
         An array is activity.
-    folder : str or PathLike
-        The folder of a plane, or `combined`, with `F.npy`.
+    folder : str or PathLike, optional
+        The folder of a plane, or `combined`, with `F.npy`; or the one above, of whose planes the
+        only one is meant, or the only one that `recording` is of. By default what `recording` was
+        read from.
     recording : Recording, optional
         What the result was made from.
     fs : float, optional
@@ -75,9 +77,9 @@ def to_suite2p(
     Raises
     ------
     ValueError
-        If the name is that of suite2p's own file or has another suffix, the recording is of
-        another folder, ids are no rows of `F.npy`, frames differ from its, or what was given twice
-        differs.
+        If no folder is named, or one of several planes; the name is that of suite2p's own file or
+        has another suffix, the recording is of another folder, ids are no rows of `F.npy`, frames
+        differ from its, or what was given twice differs.
     FileExistsError
         If there is such a file, and `overwrite` is False or it is not known to be of CaLab.
     CalabFormatError
@@ -86,13 +88,11 @@ def to_suite2p(
         For what is no result, recording, rate or name.
     """
     labelled = label(result, recording=recording, fs=fs, cell_ids=cell_ids)
-    place = as_path(folder)
-    target = place / _checked_name(name)
+    file_name = _checked_name(name)
+    place = folder_of(folder, recording)
+    target = place / file_name
     sidecar = target.with_suffix(".json")
     _refuse_existing(target, sidecar, as_flag("overwrite", overwrite))
-    if not (place / TRACES).is_file():
-        present = [entry.name for entry in place.iterdir()] if place.is_dir() else []
-        raise MissingKeyError(place, TRACES, present, "name the folder of a plane, or combined")
     shape = traces_shape(place)
     _check_folder(recording, place)
     cells, rows = _rows(labelled.cell_ids, place, shape[0])

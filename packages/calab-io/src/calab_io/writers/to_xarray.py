@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import needs
@@ -45,9 +46,10 @@ def to_xarray(
     -------
     xarray.Dataset
         Dimensions ``cell`` and ``frame``; coordinates ``cell`` (names, text as objects) and
-        ``time`` (seconds: the time stamps of the recording, else frames since the start). Variables
-        are ``activity``, ``reconvolution``, ``removed_baseline``, ``rate`` (spikes per second) and
-        what is known of each cell, with ``units`` and ``long_name``, in the memory of the result.
+        ``time`` (seconds: the time stamps of the recording, else by the rate from its start on, 0
+        where it says none). Variables are ``activity``, ``reconvolution``, ``removed_baseline``,
+        ``rate`` (spikes per second) and what is known of each cell, with ``units`` and
+        ``long_name``, in the memory of the result.
         ``spike_times`` are of one cell after the other, each up to its ``spike_times_index``.
         Attributes are text and numbers; ``metadata`` is JSON.
 
@@ -65,7 +67,8 @@ def to_xarray(
     variables: dict[str, Any] = {}
     for name, one in content.variables.items():
         # zarr 3 writes text of fixed length only with a warning.
-        values = one.values.astype(object) if one.values.dtype.kind == "U" else one.values
+        array = np.asarray(one.values)
+        values = array.astype(object) if array.dtype.kind == "U" else array
         described = {key: value for key, value in one.attributes.items() if key != TYPE}
         variables[name] = xarray.Variable(one.axes, values, described)
     attributes = {key: value for key, value in content.attributes.items() if key not in OF_FILES}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from calab_io.documents import read_json_object
 from calab_io.folders import atomic_folder
+from calab_io.locks import locked
 
 __all__ = ["RECORD", "exclusive", "finished", "folder_in_place", "is_replaceable"]
 
@@ -96,27 +95,8 @@ def exclusive(out: Path) -> Iterator[None]:
     RuntimeError
         If another run works on it.
     """
-    # The file stays: whoever deleted it could delete the one that another run has just locked.
-    with (out / LOCK).open("a", encoding="utf-8") as file:
-        try:
-            _lock(file)
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                # A file system without locks, as some clusters have: nothing to be done about it.
-                yield
-                return
+    with locked(out / LOCK) as held:
+        if held is False:
             problem = "another run works on it; wait for it, or choose another folder"
-            raise RuntimeError(f"{out}: {problem}") from error
+            raise RuntimeError(f"{out}: {problem}")
         yield
-
-
-def _lock(file: IO[str]) -> None:
-    """Lock an open file until it is closed; who opens it anew is another, in this process too."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

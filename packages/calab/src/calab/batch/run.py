@@ -95,8 +95,9 @@ def run_batch(
     tasks = [
         Task(session, chosen, folder / session.name, threads, force, run) for session in sessions
     ]
+    names = {session.name for session in sessions}
     with exclusive(folder):
-        clean(folder)
+        clean(folder, names)
         ends = local(tasks, count) if scheduler is None else clustered(tasks, scheduler)
         found: dict[str, Outcome] = {}
         try:
@@ -110,7 +111,7 @@ def run_batch(
         finally:
             if found:
                 _tell(folder, sessions, found, page=True)
-            clean(folder)
+            clean(folder, names)
     return _ordered(sessions, found)
 
 

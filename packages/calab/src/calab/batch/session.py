@@ -229,7 +229,7 @@ def _write(
 ) -> None:
     name = task.session.name
     files = [folder / file for file in RESULT_FILES]
-    save_results(result, judged, name, files, recording.timestamps)
+    save_results(result, judged, name, files, recording.clock)
     if task.settings.output.save is not None:
         from calab_io import save
 
@@ -263,7 +263,7 @@ def input_hash(recording: Recording) -> str:
     digest = hashlib.blake2b(digest_size=16)
     times = recording.timestamps
     kind = [
-        None if times is None else times.tolist(),
+        (recording.clock.start or None) if times is None else times.tolist(),
         recording.traces.dtype.name,
         list(recording.traces.shape),
         recording.fs,

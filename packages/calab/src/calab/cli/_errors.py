@@ -142,8 +142,16 @@ def as_typed(message: str, flags: Mapping[str, str]) -> str:
 
     names = "|".join(map(re.escape, flags)) or "$^"
     message = re.sub(rf"\b({names})=('[^']*'|\w+)", option, message)
-    return re.sub(
-        rf"\b(give|gives|leave out) ({names})\b", lambda m: f"{m[1]} {flags[m[2]]}", message
+    message = re.sub(
+        rf"\b(give|leave out|than) ({names})\b",
+        lambda found: f"{found[1]} {flags[found[2]]}",
+        message,
+    )
+    message = re.sub(
+        rf"\b({names}) (names)\b", lambda found: f"{flags[found[1]]} {found[2]}", message
+    )
+    return message.replace("do not transpose it", "leave out --transpose").replace(
+        ", transpose it", ", give --transpose"
     )
 
 

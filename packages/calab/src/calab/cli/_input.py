@@ -10,6 +10,7 @@ from ._errors import BadInput, as_typed, complain, user_input
 
 if TYPE_CHECKING:
     import numpy as np
+    from calab_io.clock import Clock
     from calab_io.recording import Traces
     from numpy.typing import NDArray
 
@@ -88,6 +89,23 @@ class Input(NamedTuple):
             raise BadInput("give the sampling rate with --fs HZ")
         return self.fs
 
+    def clock(self) -> Clock:
+        """Tell when the frames were taken.
+
+        Returns
+        -------
+        Clock
+            From the time stamps, else from the start that the source says, else from 0.
+
+        Raises
+        ------
+        BadInput
+            If the rate is not known.
+        """
+        from calab_io.clock import said_clock
+
+        return said_clock(self.rate(), self.timestamps, self.metadata)
+
 
 def read_recording(file: Path, reading: Reading) -> Input:
     """Read a recording, whatever tool wrote it.
@@ -109,17 +127,33 @@ def read_recording(file: Path, reading: Reading) -> Input:
         If it cannot be read.
     """
     with user_input(FLAGS):
-        from calab_io.read import cell_ids, look, requested
+        from calab_io.read import cell_ids, look, requested, selected
 
         options = asdict(reading)
+        named = None if reading.cells in ("accepted", "all") else reading.cells.split(",")
+        options["cells"] = reading.cells if named is None else "all"
         format = options.pop("format")
         options["transpose"] = reading.transpose or None
         options["skip_rows"] = reading.skip_rows or None
-        contents, name, _ = look(file, format, requested(**options))
+        contents, name, found = look(file, format, requested(**options))
+        if named is not None:
+            contents = selected(contents, _as_ids(named, cell_ids(contents)), found)
     for note in contents.notes:
         complain(f"warning: {as_typed(note, FLAGS)}")
-    metadata = dict(contents.provenance)
-    if name != "npy":
-        metadata |= {"format": name, "trace": contents.trace, "why": contents.why}
+    told = {"format": name, "trace": contents.trace, "why": contents.why}
+    metadata = {**contents.provenance, **told}
     ids = cell_ids(contents)
     return Input(contents.traces, contents.fs, ids, contents.timestamps, metadata)
+
+
+def _as_ids(named: list[str], ids: NDArray[Any]) -> list[int] | list[str]:
+    """Turn the names of cells into what the source has: whole numbers or text."""
+    if ids.dtype.kind == "U":
+        return [name.strip() for name in named]
+    try:
+        return [int(name) for name in named]
+    except ValueError:
+        given = ",".join(named)
+        raise ValueError(
+            f"cells: expected accepted, all, or whole numbers as 3,5,8, got {given!r}"
+        ) from None

@@ -39,8 +39,13 @@ Trace = Annotated[
     typer.Option("--trace", help="Kind of trace.", rich_help_panel=_PANEL),
 ]
 Cells = Annotated[
-    Literal["accepted", "all"],
-    typer.Option("--cells", help="Those that were accepted, or all.", rich_help_panel=_PANEL),
+    str,
+    typer.Option(
+        "--cells",
+        metavar="accepted|all|ID,ID,...",
+        help="Those that were accepted, or all, or those with these ids.",
+        rich_help_panel=_PANEL,
+    ),
 ]
 Key = Annotated[
     str | None,

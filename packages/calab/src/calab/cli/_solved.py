@@ -5,33 +5,40 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 if TYPE_CHECKING:
     from calab_core import DeconvolutionResult
 
-__all__ = ["full_arrays", "shown", "summarize"]
+__all__ = ["save_full", "shown", "summarize"]
 
 
-def full_arrays(result: DeconvolutionResult) -> dict[str, Any]:
-    """Name every array of a result, for an `.npz` file.
+def save_full(result: DeconvolutionResult, settings: dict[str, Any], path: Path) -> None:
+    """Write every array of a result to an `.npz` file, as `numpy.savez` does.
 
     Parameters
     ----------
     result : DeconvolutionResult
-        Of any number of cells.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        The documented fields and those of `result.details`.
+        Of any number of cells; what is in `.npy` files is copied, not read.
+    settings : dict
+        Numbers that are written, too.
+    path : Path
+        The file.
     """
     import numpy as np
+    from calab_io.files.npy_array import NpyArray
 
     found = {field.name: getattr(result.details, field.name) for field in fields(result.details)}
-    found |= dict(zip(result._fields, result, strict=True))
-    arrays = {name: np.asarray(value) for name, value in found.items()}
-    # None becomes an array of objects, which could only be read back by unpickling.
-    return {name: array for name, array in arrays.items() if array.dtype != object}
+    found |= dict(zip(result._fields, result, strict=True)) | settings
+    with ZipFile(path, "w") as archive:
+        for name, value in found.items():
+            member = f"{name}.npy"
+            if isinstance(value, NpyArray):
+                archive.write(value.path, member)
+            # None would be an array of objects, which could only be read back by unpickling.
+            elif (array := np.asarray(value)).dtype != object:
+                with archive.open(member, "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def summarize(

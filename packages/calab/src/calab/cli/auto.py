@@ -135,7 +135,7 @@ def _write(
     from calab_io.atomic import atomic_paths
 
     with atomic_paths(files.outputs()) as drafts:
-        save_results(result, judged, files.source.name, drafts[:4], recording.timestamps)
+        save_results(result, judged, files.source.name, drafts[:4], recording.clock())
         for draft in drafts[4:]:
             from calab import write_report
 

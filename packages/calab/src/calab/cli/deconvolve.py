@@ -43,7 +43,7 @@ from ._options import (
     Transpose,
 )
 from ._output import claim_outputs, print_json, print_pairs, progress_bar, writing
-from ._solved import full_arrays, shown, summarize
+from ._solved import save_full, shown, summarize
 from ._solver import (
     BaselineMode,
     Constraint,
@@ -72,6 +72,8 @@ __all__ = ["deconvolve"]
 
 #: What is kept without --full.
 KEPT = ("activity",)
+#: Share by which two rates may differ that are the same, and may be taken for the same.
+EXACT, SAME_RATE = 1e-6, 0.01
 
 _KERNEL_FLAGS = {"tau_r": "--tau-rise", "tau_d": "--tau-decay", "fs": "--fs", "lam": "--lam"}
 
@@ -166,9 +168,9 @@ def deconvolve(
         "dtype": dtype,
     }
     reading = Reading(format or "auto", trace, cells, fs, key, plane, transpose, skip_rows)
-    kernel = {"--tau-rise": tau_rise, "--tau-decay": tau_decay, "--fs": fs, "--lam": lam}
+    kernel = {"--tau-rise": tau_rise, "--tau-decay": tau_decay, "--lam": lam}
     if auto:
-        told = {"--params": params, **kernel, "--fs": None, **_named(given)}
+        told = {"--params": params, **kernel, **_named(given)}
         _refuse("--auto finds all by itself: leave out", {**told, "--full": full or None})
         files = AutoFiles(file, output or Path(file.stem), report)
         chosen = _present(options | automatic)
@@ -243,9 +245,11 @@ def _solve(
         from calab_io import deconvolve_from_export, load_export_params
 
         boxed = options.get("constraint") == "box01"
-        settings = load_export_params(params) if params else _settings(kernel, recording.fs, boxed)
-        if params:
+        if params is not None:
+            settings = load_export_params(params)
             _check_rate(params, settings["fs"], recording.fs)
+        else:
+            settings = _settings(kernel, recording.rate(), boxed)
     n_cells = len(recording.traces)
     # What --params set has no option: such errors keep the name of the parameter.
     flags = {name: f"--{name.replace('_', '-')}" for name in options if name != "out"}
@@ -267,17 +271,16 @@ def _solve(
 
 
 def _check_rate(params: Path, exported: float, recorded: float | None) -> None:
-    if recorded is not None and not math.isclose(exported, recorded, rel_tol=1e-6):
-        raise BadInput(
-            f"{params}: tuned at {exported:g} Hz, but the recording's _metadata.json says "
-            f"{recorded:g} Hz"
-        )
+    """Refuse another rate; one that was measured from time stamps is never exactly the same."""
+    if recorded is None or math.isclose(exported, recorded, rel_tol=EXACT):
+        return
+    said = f"{params}: tuned at {exported:g} Hz, but the recording has {recorded:g} Hz"
+    if not math.isclose(exported, recorded, rel_tol=SAME_RATE):
+        raise BadInput(f"{said}; --fs says what it really has")
+    complain(f"warning: {said}; the rate of the export is used")
 
 
-def _settings(kernel: dict[str, Any], recorded_fs: float | None, boxed: bool) -> dict[str, Any]:
-    fs = recorded_fs if kernel["--fs"] is None else kernel["--fs"]
-    if fs is None:
-        raise BadInput("give the sampling rate with --fs HZ")
+def _settings(kernel: dict[str, Any], fs: float, boxed: bool) -> dict[str, Any]:
     return {
         "tau_rise": kernel["--tau-rise"],
         "tau_decay": kernel["--tau-decay"],
@@ -294,11 +297,10 @@ def _write(
     *,
     full: bool,
 ) -> None:
-    import numpy as np
     from calab_io.atomic import atomic_path
 
     with atomic_path(target) as draft:
         if full:
-            np.savez(draft, **full_arrays(result), **settings)
+            save_full(result, settings, draft)
         else:
             scratch.keep("activity", draft)

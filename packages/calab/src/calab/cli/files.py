@@ -26,6 +26,8 @@ from ._output import claim_outputs, print_json, print_pairs, writing
 
 __all__ = ["convert", "info"]
 
+#: Ids that are shown of either end.
+SHOWN_IDS = 3
 #: Samples of which the median is taken, about.
 MOST_SAMPLES = 1 << 24
 
@@ -62,7 +64,10 @@ def convert(
     n_cells, n_frames = recording.traces.shape
     summary = {"cells": n_cells, "frames": n_frames, "fs_hz": rate, "output": list(map(str, pair))}
     ids = {"cell_ids": recording.cell_ids.tolist()}
-    metadata = {**ids, **recording.metadata, "source": file.name}
+    # A pair that is copied says what it said.
+    told = () if recording.metadata["format"] != "npy" else ("format", "trace", "why")
+    known = {name: value for name, value in recording.metadata.items() if name not in told}
+    metadata = {**ids, **known, "source": file.name}
     with writing(pair):
         with user_input({"fs": "--fs"}):
             from calab_io import save_for_tuning
@@ -125,7 +130,7 @@ def _describe(recording: Input) -> dict[str, Any]:
             highest = max(highest, float(known.max(initial=-np.inf)))
             some = slab[:, ::step]
             sampled.append(some[np.isfinite(some)])
-    values = np.concatenate(sampled)
+    values, times = np.concatenate(sampled), recording.timestamps
     told = {name: recording.metadata.get(name) for name in ("format", "trace", "why")}
     return {
         **{name: value for name, value in told.items() if value is not None},
@@ -134,6 +139,8 @@ def _describe(recording: Input) -> dict[str, Any]:
         "dtype": str(traces.dtype),
         "fs_hz": fs,
         "duration_s": n_frames / fs if fs else None,
+        "cell_ids": _some(recording.cell_ids.tolist()),
+        "timestamps_s": None if times is None else [float(times[0]), float(times[-1])],
         "missing_samples": missing,
         "infinite_samples": infinite,
         "constant_cells": constant,
@@ -143,7 +150,14 @@ def _describe(recording: Input) -> dict[str, Any]:
     }
 
 
+def _some(ids: list[Any]) -> list[Any]:
+    """List ids, of many the first and the last ones."""
+    return ids if len(ids) <= 2 * SHOWN_IDS else [*ids[:SHOWN_IDS], "...", *ids[-SHOWN_IDS:]]
+
+
 def _shown(value: object) -> str:
     if value is None:
         return "unknown"
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from calab_core.slabs import slab_size, slabs
 
 from ._axes import axes_for, details_of, finish, mark_segments, whole_numbers
 
@@ -70,7 +71,9 @@ def _draw_ticks(ax: Axes, details: CaDeconDetails) -> None:
 
 
 def _draw_rates(ax: Axes, rate: NDArray[np.float32], duration: float) -> None:
-    shown = _averaged(_averaged(rate, _MOST_COLUMNS, 1), _MOST_ROWS, 0)
+    # Some cells at a time, for the rates may be in a file.
+    columns = [_averaged(slab, _MOST_COLUMNS, 1) for _, slab in slabs(rate, slab_size(rate))]
+    shown = _averaged(np.concatenate(columns), _MOST_ROWS, 0)
     active = shown[shown > 0]
     top = float(np.quantile(active, _BRIGHTEST)) if active.size else 1.0
     image = ax.imshow(
@@ -80,7 +83,7 @@ def _draw_rates(ax: Axes, rate: NDArray[np.float32], duration: float) -> None:
         cmap="magma_r",
         vmin=0,
         vmax=top,
-        extent=(0, duration, len(rate) - 0.5, -0.5),
+        extent=(0, duration, rate.shape[0] - 0.5, -0.5),
     )
     bar = ax.figure.colorbar(image, ax=ax, pad=0.01, extend="max")
     bar.set_label("spikes per second")

@@ -62,8 +62,9 @@ class Glance:
         if self.clipped and clipped_by is not None:
             notes.append(
                 f"{path}: {self.clipped} {looked} clipped at 0, as {clipped_by} ({self.zeros:.1%} "
-                "of all samples): their noise is measured too low; give lam instead of 'auto', "
-                "and do not compare their noise with that of others"
+                "of all samples): their noise is measured too low, and lam='auto' and run_cadecon "
+                "take more for activity than there is; run_deconvolution with a lam of your own "
+                "does not ask the noise"
             )
         return notes
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CalabFormatError
-from ...files import hdf5, zarr_store
+from ...files import hdf5, zarr_documents, zarr_store
 from ...files.stored import StoredArray, axes_of, look_at
 from ...lazy import LazyTraces
 
@@ -100,7 +100,7 @@ def names_in(store: Path) -> list[str]:
     list of str
     """
     if store.is_dir():
-        return zarr_store.names_in(store)
+        return zarr_documents.names_in(store)
     with hdf5.open_hdf5(store, EXTRA) as file:
         return list(file)
 
@@ -140,7 +140,7 @@ def open_labelled(store: Path, name: str, axes: tuple[str, str]) -> Labelled:
 
 def _coordinates(store: Path, axis: str) -> NDArray[Any] | None:
     if store.is_dir():
-        if not zarr_store.is_array(store, axis):
+        if not zarr_documents.is_array(store, axis):
             return None
         return zarr_store.values_of(zarr_store.open_array(store, axis, EXTRA))
     with hdf5.open_hdf5(store, EXTRA) as file:

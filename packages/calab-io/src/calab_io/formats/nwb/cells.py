@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import CalabFormatError, needs
-from ...files.hdf5 import dataset
+from ...files.hdf5 import dataset, find, is_text
 from ...files.hdf5_links import resolve
 from .tree import EXTRA, attribute
 
@@ -19,6 +19,8 @@ __all__ = ["Cells", "cells_of"]
 #: probability beside the flag; CaImAn's `keep` is its own verdict, and its `accepted` and
 #: `rejected` are what was chosen by hand.
 VERDICTS = ("iscell", "keep", "accepted", "rejected")
+#: Column of names in the tables that CaLab writes, whose ids only count cells known by text.
+NAMES = "cell_name"
 #: What is known of a cell, by the names of CaImAn and neuroconv, and ours.
 QUALITIES = {
     "snr": "snr",
@@ -35,7 +37,7 @@ class Cells:
 
     Attributes
     ----------
-    ids : numpy.ndarray, shape (n_cells,), int64
+    ids : numpy.ndarray, shape (n_cells,), int64 or str
         From the table.
     table : str
         Its path.
@@ -47,7 +49,7 @@ class Cells:
         What its user should know.
     """
 
-    ids: NDArray[np.int64]
+    ids: NDArray[Any]
     table: str
     accepted: NDArray[np.bool_] | None
     known: dict[str, NDArray[Any]]
@@ -91,7 +93,9 @@ def cells_of(file: Any, key: str) -> Cells:
     verdicts = table.column("iscell")
     if verdicts is not None and verdicts.ndim == 2 and verdicts.shape[1] == 2:
         known["cell_probability"] = verdicts[rows, 1]
-    return Cells(ids[rows], where, None if accepted is None else accepted[rows], known, notes)
+    names = table.text(NAMES)
+    known_as = ids if names is None else names
+    return Cells(known_as[rows], where, None if accepted is None else accepted[rows], known, notes)
 
 
 class _Table:
@@ -111,6 +115,22 @@ class _Table:
             return None
         fits = item.ndim in (1, 2) and item.shape[0] == self.n_rows and item.size
         return np.asarray(item[()]) if fits else None
+
+    def text(self, name: str) -> NDArray[np.str_] | None:
+        """Read a column of text with another one in each row; None if there is none."""
+        if name not in self.names:
+            return None
+        key = f"{self.key}/{self.names[name]}"
+        item = find(self.file, key)
+        if (
+            item is None
+            or getattr(item, "shape", None) != (self.n_rows,)
+            or not is_text(item.dtype)
+        ):
+            return None
+        stored = dataset(self.file, key, kinds="SO").asstr(errors="replace")
+        values = np.array(stored[()].tolist(), dtype=np.str_)
+        return values if np.unique(values).size == self.n_rows else None
 
 
 def _accepted(table: _Table) -> tuple[NDArray[np.bool_] | None, tuple[str, ...]]:

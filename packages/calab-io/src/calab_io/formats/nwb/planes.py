@@ -19,7 +19,7 @@ from .series import Sum, Times, samples_of, times_of
 __all__ = ["Plane", "joined", "plane_of"]
 
 #: Share by which the rates of planes may differ: one microscope scans them all.
-SAME_RATE = 0.001
+ONE_RATE = 0.001
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _check_same(path: Path, planes: list[Plane]) -> None:
     """Check that planes can be one recording: traces of a length, with one rate."""
     frames = {one.traces.shape[1] for one in planes}
     rates = [one.times.fs for one in planes if one.times.fs is not None]
-    if len(frames) > 1 or (rates and np.ptp(rates) > SAME_RATE * max(rates)):
+    if len(frames) > 1 or (rates and np.ptp(rates) > ONE_RATE * max(rates)):
         each = ", ".join(f"{one.traces.shape[1]} at {one.times.fs} Hz" for one in planes)
         problem = f"expected planes of as many frames and one rate, got {each}"
         raise CalabFormatError(path, problem, "plane chooses one of them")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...clock import Clock
 from ...errors import needs
+from ...formats.nwb.cells import NAMES
 from ...formats.nwb.tree import EXTRA
 from ..fields import CELL, fields_of
 from ..labels import SPIKES, Labelled
@@ -191,4 +192,4 @@ def _numbers(ids: NDArray[Any]) -> list[int]:
 
 def _names(ids: NDArray[Any]) -> list[Any]:
     named = ids.dtype.kind == "U"
-    return [_column("cell_name", "How the cell is known", ids)] if named else []
+    return [_column(NAMES, "How the cell is known", ids)] if named else []

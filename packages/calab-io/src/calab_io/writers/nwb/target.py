@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import needs
 from ...formats.nwb.catalogue import Series
+from ...formats.nwb.cells import NAMES
 from ...formats.nwb.tree import EXTRA
 from ..labels import Labelled
 
@@ -121,11 +122,13 @@ def _split(by_plane: dict[int | None, Any], ids: list[Any]) -> list[Part]:
     """Sort cells by plane; none if one of them is not there."""
     places = {}
     for plane, one in by_plane.items():
-        listed = _ids(one.rois.table)
+        listed, names = _ids(one.rois.table), _names(one.rois.table)
         for row in np.asarray(one.rois.data[:]).tolist():
             if row < len(listed):
                 cell = listed[row]
                 places[cell if plane is None else f"plane{plane}_{cell}"] = plane, row
+            if row < len(names):
+                places[names[row]] = plane, row
     if not all(cell in places for cell in ids):
         return []
     if set(by_plane) == {None}:
@@ -163,6 +166,11 @@ def _fitting(tables: list[Any], path: Path, labelled: Labelled, named: bool) -> 
             "give recording= as read from it"
         )
     return fits[0][0] if fits else None
+
+
+def _names(table: Any) -> list[str]:
+    """Read the names that a table of ours has for its cells, none of others."""
+    return list(map(str, table[NAMES][:])) if NAMES in table.colnames else []
 
 
 def _ids(table: Any) -> list[int]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...documents import as_path
 from ...errors import CalabFormatError
-from ...folders import recover
+from ...folders import recover, whereabouts
 from ...recording import Recording
 from ..labels import label
 from . import hdf5, zarr
@@ -42,7 +42,8 @@ def save(
     Parameters
     ----------
     result : CaDeconResult, DeconvolutionResult or array_like, shape (n_cells, n_frames)
-        What is to be saved. An array is activity.
+        What is to be saved. An array is activity. Arrays of zarr, h5py and the like, as a run with
+        `out` makes them, are copied some cells at a time.
     path : str or PathLike
         A zarr group if it ends in ``.zarr``, an HDF5 file if in ``.h5`` or ``.hdf5``. It appears
         when it is complete.
@@ -86,7 +87,7 @@ def save(
     suffix = target.suffix.lower()
     if suffix not in KINDS:
         raise ValueError(f"path: expected a name that ends in {' or '.join(KINDS)}, got {target}")
-    labelled = label(result, recording=recording, fs=fs, cell_ids=cell_ids)
+    labelled = label(result, recording=recording, fs=fs, cell_ids=cell_ids, in_memory=False)
     content = pack(labelled)
     _check_free(target, recording, as_flag("overwrite", overwrite))
     KINDS[suffix].write(content, target)
@@ -97,6 +98,8 @@ def load(
 ) -> CaDeconResult | DeconvolutionResult | NDArray[Any]:
     """Read what `save` wrote.
 
+    A folder that is just being replaced is read as it was before, and nothing on the disk changes.
+
     Parameters
     ----------
     path : str or PathLike
@@ -106,7 +109,7 @@ def load(
     -------
     CaDeconResult, DeconvolutionResult or numpy.ndarray
         What was saved: the same numbers of the same types, NaN included. Of an array the activity
-        alone; its rate and its cells are in the Dataset that xarray opens.
+        alone.
 
     Raises
     ------
@@ -119,12 +122,28 @@ def load(
         not read.
     ImportError
         If h5py or zarr is not installed.
+
+    See Also
+    --------
+    calab_io.read : With ``key="activity"`` returns the activity, or by its name another array of
+        cells x frames, as a `Recording`: with rate, names of the cells and times of the frames,
+        which an array and a DeconvolutionResult do not have.
     """
-    found = as_path(path)
-    recover(found)
+    target = as_path(path)
+    found = whereabouts(target)
     if not found.exists():
-        raise FileNotFoundError(f"{found}: no such file or folder")
-    with (zarr if found.is_dir() else hdf5).opened(found) as stored:
+        raise FileNotFoundError(f"{target}: no such file or folder")
+    try:
+        return _loaded(found)
+    except (CalabFormatError, OSError):
+        if found == target or not target.exists():
+            raise
+        # What stepped aside is removed as soon as what replaces it is there.
+        return _loaded(target)
+
+
+def _loaded(path: Path) -> CaDeconResult | DeconvolutionResult | NDArray[Any]:
+    with (zarr if path.is_dir() else hdf5).opened(path) as stored:
         return unpack(stored)
 
 

@@ -7,6 +7,7 @@ which the library searches without end when it is damaged; so do the scales, whi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ...atomic import atomic_path
 from ...errors import needs
 from ...files import hdf5
+from . import slabs
 from .layout import TYPE, Content, Head, Variable, chunk_shape
 
 __all__ = ["opened", "write"]
@@ -57,7 +59,7 @@ def write(content: Content, path: Path) -> None:
 
 
 def _write_array(h5py: Any, file: Any, name: str, one: Variable) -> None:
-    values = one.values
+    values: Any = one.values
     attributes: dict[str, Any] = {**one.attributes, AXES: " ".join(one.axes)}
     if values.dtype.kind == "U":
         values = np.char.encode(values, "utf-8")
@@ -65,10 +67,14 @@ def _write_array(h5py: Any, file: Any, name: str, one: Variable) -> None:
     elif values.dtype.kind == "b":
         # NetCDF has no booleans; xarray writes them in this way.
         values, attributes["dtype"] = values.astype(np.int8), "bool"
-    options: dict[str, Any] = {}
-    if values.size:
-        options = {"chunks": chunk_shape(values.shape, values.itemsize), **FILTERS}
-    item = file.create_dataset(name, data=values, **options)
+    options: dict[str, Any] = {"shape": values.shape, "dtype": values.dtype}
+    if math.prod(values.shape):
+        options |= {"chunks": chunk_shape(values.shape, values.dtype.itemsize), **FILTERS}
+    if isinstance(values, np.ndarray):
+        item = file.create_dataset(name, data=values, **options)
+    else:
+        item = file.create_dataset(name, **options)
+        slabs.copy(values, item, item.chunks[0])
     _describe(h5py, item, attributes)
 
 

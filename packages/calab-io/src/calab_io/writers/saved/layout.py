@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from calab_core.slabs import Source
 from numpy.typing import NDArray
 
 from ..fields import CELL
@@ -95,13 +96,13 @@ class Variable:
     Attributes
     ----------
     axes : tuple of str
-    values : numpy.ndarray
-        Of real numbers, booleans or text.
+    values : numpy.ndarray or Source
+        Of real numbers, booleans or text; cells x frames may be where they are read by slices.
     attributes : mapping of str to str
     """
 
     axes: tuple[str, ...]
-    values: NDArray[Any]
+    values: NDArray[Any] | Source
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -86,7 +86,7 @@ def _arrays(labelled: Labelled) -> dict[str, Variable]:
     variables = {}
     for field in fields_of(labelled.result):
         values, name = field.of(labelled.result), field.name
-        if CELL in field.axes:
+        if CELL in field.axes and isinstance(values, np.ndarray):
             # The arrays of a single trace have no axis of cells.
             values = values.reshape([sizes[axis] for axis in field.axes])
         if name == "cell_ids":

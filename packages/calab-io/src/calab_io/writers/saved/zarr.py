@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from ...documents import read_json_object
 from ...errors import CalabFormatError, needs, unreadable
-from ...files import zarr_store
+from ...files import zarr_documents, zarr_store
 from ...folders import atomic_folder
+from . import slabs
 from .layout import TYPE, Content, Head, Variable, chunk_shape
 
 __all__ = ["opened", "write"]
@@ -57,12 +59,13 @@ def write(content: Content, path: Path) -> None:
 
 
 def _write_array(zarr: Any, group: Any, name: str, one: Variable) -> None:
-    values = one.values
+    values, shape, dtype = one.values, one.values.shape, one.values.dtype
+    chunks = chunk_shape(shape, dtype.itemsize) if math.prod(shape) else (1,) * len(shape)
     array = group.create_array(
         name,
-        shape=values.shape,
-        dtype=str if values.dtype.kind == "U" else values.dtype,
-        chunks=chunk_shape(values.shape, values.itemsize) if values.size else (1,) * values.ndim,
+        shape=shape,
+        dtype=str if dtype.kind == "U" else dtype,
+        chunks=chunks,
         # The checksum tells damaged data from others.
         compressors=[zarr.codecs.ZstdCodec(level=LEVEL, checksum=True)],
         dimension_names=one.axes,
@@ -70,7 +73,10 @@ def _write_array(zarr: Any, group: Any, name: str, one: Variable) -> None:
         # A chunk of zeros that is not written could not be told from one that was lost.
         config={"write_empty_chunks": True},
     )
-    array[...] = values
+    if isinstance(values, np.ndarray):
+        array[...] = values
+    else:
+        slabs.copy(values, array, chunks[0])
 
 
 @contextmanager
@@ -106,14 +112,16 @@ class _Group:
         self.attributes: Mapping[str, Any] = _described(path).get("attributes", {})
 
     def names(self) -> list[str]:
-        return [n for n in zarr_store.names_in(self.path) if zarr_store.is_array(self.path, n)]
+        return [
+            n for n in zarr_documents.names_in(self.path) if zarr_documents.is_array(self.path, n)
+        ]
 
     def head(self, name: str) -> Head:
         with unreadable(self.path / name):
             described = _described(self.path / name)
             shape = tuple(map(int, described["shape"]))
             kind = str(described["attributes"][TYPE])
-        return Head(zarr_store.dimensions(self.path, name) or (), shape, kind)
+        return Head(zarr_documents.dimensions(self.path, name) or (), shape, kind)
 
     def values(self, name: str) -> NDArray[Any]:
         with unreadable(self.path / name):
