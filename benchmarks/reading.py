@@ -93,9 +93,9 @@ def arrays(folder: Path, traces: Any) -> dict[str, Case]:
 
 def tools(folder: Path, n_cells: int, n_frames: int) -> dict[str, Case]:
     """Write files and folders as the tools leave them."""
-    caiman, cnmfe, extract, matlab, minian, nwb, suite2p = (
+    caiman, cnmfe, extract, inscopix, matlab, minian, nwb, suite2p = (
         import_module(f"layouts.{name}")
-        for name in ("caiman", "cnmfe", "extract", "matlab", "minian", "nwb", "suite2p")
+        for name in ("caiman", "cnmfe", "extract", "inscopix", "matlab", "minian", "nwb", "suite2p")
     )
     size: dict[str, Any] = {"n_cells": n_cells, "n_frames": n_frames}
     plane = suite2p.write_plane(folder / "s" / "plane0", n_rois=n_cells, n_frames=n_frames)
@@ -111,6 +111,9 @@ def tools(folder: Path, n_cells: int, n_frames: int) -> dict[str, Case]:
     output = extract.write_extract(folder / "e.mat", **size)
     session = nwb.write_nwb(folder / "a.nwb", "CaImAn", **size)
     scipy = needs("scipy.io", "scipy", "this benchmark")
+    table = inscopix.write_inscopix(
+        folder / "i.csv", n_cells=max(1, n_cells // FEWER), n_frames=n_frames
+    )
     old = matlab.write_matlab(folder / "m5.mat", version="5", **size)
     new = matlab.write_matlab(folder / "m73.mat", **size)
     return {
@@ -121,6 +124,7 @@ def tools(folder: Path, n_cells: int, n_frames: int) -> dict[str, Case]:
         "nwb (CaImAn's)": hdf5(session, *nwb_series(session)),
         "cnmfe, MATLAB 7.3": hdf5(neuron, "neuron/C_raw"),
         "extract, MATLAB 7.3": hdf5(output, "output/temporal_weights"),
+        "inscopix": text(table, 2),
         "matlab 5": Case(old, "scipy.io", lambda: scipy.loadmat(old)["dF_traces"]),
         "matlab 7.3": hdf5(new, "dF_traces"),
     }
