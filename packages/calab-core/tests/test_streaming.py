@@ -318,3 +318,46 @@ def test_a_full_result_reads_slabs(traces):
     found, expected = full(Slabs()), full(traces)
     for name, value in found._asdict().items():
         np.testing.assert_array_equal(value, getattr(expected, name))
+
+
+def test_units_of_times_are_heeded(traces):
+    steps = np.arange(400) * 1e3 / 30
+    for times, units in ((steps, "ms"), (steps, "furlongs"), (steps * 1e-3, "seconds since 2026")):
+        labelled = xr.DataArray(traces, dims=("cell", "time"))
+        labelled = labelled.assign_coords(time=("time", times, {"units": units}))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            run(labelled)
+    durations = (np.arange(400) * 5e7).astype("timedelta64[ns]")
+    with pytest.warns(UserWarning, match="mean 20 Hz"):
+        run(xr.DataArray(traces, dims=("cell", "time"), coords={"time": durations}))
+
+
+def test_a_full_result_of_badly_cut_traces_is_made_in_memory(traces, monkeypatch):
+    monkeypatch.setattr(calab_core.slabs, "MOST_SLAB_BYTES", 5 * 400 * 4)
+    for source in (da.from_array(traces, chunks=(23, 40)), Cut(traces)):
+        found, expected = full(source), full(traces)
+        np.testing.assert_array_equal(found.activity, expected.activity)
+
+
+class Cut:
+    """Traces in chunks of all cells and some frames."""
+
+    def __init__(self, traces):
+        self.traces, self.shape, self.dtype = traces, traces.shape, traces.dtype
+        self.chunks = (23, 40)
+
+    def __getitem__(self, rows):
+        return self.traces[rows]
+
+    def __array__(self, dtype=None, copy=None):
+        return self.traces.astype(dtype or self.dtype)
+
+
+def test_a_hint_of_what_is_read_together_refuses_nothing(traces, monkeypatch):
+    source = Cut(traces)
+    source.chunks, source.slab = None, 16
+    assert calab_core.slabs.slab_size(source) == 16
+    monkeypatch.setattr(calab_core.slabs, "MOST_SLAB_BYTES", 7 * 400 * 4)
+    assert calab_core.slabs.slab_size(source) == 7
+    np.testing.assert_array_equal(run(source), run(traces))

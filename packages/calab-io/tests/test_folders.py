@@ -118,3 +118,13 @@ def test_nothing_half_done_is_left(tmp_path, target):
     clean(tmp_path, {"store.zarr", "a-b"})
     draft = f"{DRAFT}0123abcd-others.zarr"
     assert content(tmp_path) == {"store.zarr": "new", "a-b": "kept", draft: "half of another's"}
+
+
+def test_of_what_stepped_aside_the_newest_comes_back_and_the_rest_goes(tmp_path):
+    old, new = (tmp_path / f"{ASIDE}{token}-store.zarr" for token in ("0" * 8, "f" * 8))
+    for folder, text in ((new, "newest"), (old, "older")):
+        fill(folder, text)
+    os.utime(old, (0, 0))
+    assert whereabouts(tmp_path / "store.zarr") == new
+    recover(tmp_path / "store.zarr")
+    assert content(tmp_path) == {"store.zarr": "newest"}

@@ -162,11 +162,35 @@ def test_times_that_are_hardly_seconds(path):
         UserWarning, match=message + r"\d+ Hz; give fs in Hz if that is not the fram"
     ):
         read(path)
-    with pytest.warns(UserWarning, match=r"says 0.03\d+ Hz; 30 Hz is used, as given"):
-        assert len(read(path, fs=30).notes) == 1
+    with pytest.warns(UserWarning, match=r"0.03\d+ Hz instead of 30 Hz: they are left out"):
+        recording = read(path, fs=30)
+    assert (len(recording.notes), recording.timestamps) == (1, None)
     with h5py.File(path, "r+") as file:
         file["timestamps"].attrs["units"] = "s"
     assert read(path).notes == ()
+
+
+def test_times_in_seconds_stay_beside_another_rate(path):
+    save_hdf5(path, {"F": TRACES, "fs": 20.0, "time": np.arange(50) / 10})
+    with h5py.File(path, "r+") as file:
+        file["time"].attrs["units"] = "s"
+    with pytest.warns(UserWarning, match=r"time means 10 Hz, but a rate of 20 Hz is saved"):
+        recording = read(path)
+    assert (recording.fs, recording.timestamps[-1]) == (20, 4.9)
+
+
+def test_numbers_that_only_count_the_frames_are_no_times(path):
+    for first, kind in ((0, np.int64), (1, np.float64)):
+        save_hdf5(path, {"F": TRACES, "time": np.arange(first, first + 50, dtype=kind)})
+        message = (
+            r"time: expected times in seconds, got numbers that only count the frames; give fs"
+        )
+        with pytest.raises(CalabFormatError, match=message):
+            read(path)
+        assert (read(path, fs=30).fs, read(path, fs=30).timestamps) == (30, None)
+        with h5py.File(path, "r+") as file:
+            file["time"].attrs["units"] = "s"
+        assert read(path).fs == 1
 
 
 @pytest.mark.parametrize(
@@ -194,7 +218,7 @@ def test_ids_of_text(path, ids):
 
 
 def test_ids_that_are_none(path):
-    save_hdf5(path, {"F": TRACES, "cell_ids": np.arange(4.0)})
+    save_hdf5(path, {"F": TRACES, "cell_ids": np.arange(4) + 0.5})
     with pytest.raises(CalabFormatError, match=r"cell_ids: expected whole numbers or text, got fl"):
         read(path, fs=1)
 

@@ -50,6 +50,13 @@ def test_a_recording_stays_in_its_file(path: Path, values: np.ndarray, dtype: ty
     np.testing.assert_array_equal(traces, VALUES)
 
 
+def test_what_is_read_cannot_be_written_to(path: Path) -> None:
+    before = path.read_bytes()
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        read(path, fs=20).traces[:1] = 0  # type: ignore[index]
+    assert path.read_bytes() == before
+
+
 def test_columns_that_are_kept_together_are_read_at_once(path: Path) -> None:
     np.save(path, np.asfortranarray(VALUES))
     assert open_npy(path) is None

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+import threading
 
 import h5py
 import numpy as np
@@ -155,9 +156,32 @@ def test_a_result_that_is_replaced_while_it_is_read(tmp_path, monkeypatch):
     save(np.zeros((2, 5)), new, fs=1)
 
     def found_then_gone(target):
+        if not new.exists():
+            return target
         new.rename(target)
-        shutil.rmtree(aside / "activity")
+        shutil.rmtree(aside)
         return aside
 
     monkeypatch.setattr(saved, "whereabouts", found_then_gone)
     np.testing.assert_array_equal(load(path), np.zeros((2, 5)))
+
+
+def test_a_folder_that_is_replaced_again_and_again_is_read_whole(tmp_path):
+    path, stop = tmp_path / "a.zarr", threading.Event()
+    save(np.zeros((40, 50)), path, fs=1)
+
+    def replace():
+        value = 0
+        while not stop.is_set():
+            value += 1
+            save(np.full((40, 50), value), path, fs=1, overwrite=True)
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    try:
+        for _ in range(60):
+            assert np.ptp(load(path)) == 0
+    finally:
+        stop.set()
+        writer.join()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.zarr"]

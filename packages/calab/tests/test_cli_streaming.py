@@ -9,7 +9,7 @@ from pathlib import Path
 import calab_core.slabs
 import numpy as np
 import pytest
-from calab._scratch import LOCK, PREFIX
+from calab._scratch import LOCK, PREFIX, _host
 from calab_io import LazyTraces, save_for_tuning
 from calab_io.locks import locked
 from typer.testing import Result
@@ -73,13 +73,19 @@ def test_a_failure_leaves_nothing(
 
 
 def test_what_a_killed_process_left_is_removed(calab_command: Command, rec: Path) -> None:
-    left, used, new = (Path(f"{PREFIX}{name}") for name in ("left", "used", "new"))
-    for folder in (left, used, new):
+    here = f"{PREFIX}{_host()}-"
+    names = (f"{here}left", f"{here}used", f"{here}new", f"{here}closed", f"{PREFIX}elsewhere-left")
+    folders = [Path(name) for name in names]
+    for folder in folders:
         folder.mkdir()
         (folder / LOCK).touch()
-    for folder in (left, used):
-        os.utime(folder, (0, 0))
-    with locked(used / LOCK):
+        if folder.name != names[2]:
+            os.utime(folder / LOCK, (0, 0))
+    # A folder in place of the lock cannot be opened, like the file of another user.
+    (folders[3] / LOCK).unlink()
+    (folders[3] / LOCK).mkdir()
+    os.utime(folders[3] / LOCK, (0, 0))
+    with locked(folders[1] / LOCK):
         result = calab_command("deconvolve", rec, *KERNEL)
     assert result.exit_code == 0, result.output
-    assert [folder.exists() for folder in (left, used, new)] == [False, True, True]
+    assert [folder.exists() for folder in folders] == [False, True, True, True, True]

@@ -46,8 +46,14 @@ def is_elsewhere(traces: Any) -> bool:
 
 
 def is_streamed(traces: Any) -> bool:
-    """Tell whether traces are read by slices of cells, and are not labelled."""
-    return not is_labelled(traces) and is_source(traces)
+    """Tell whether traces lie elsewhere and can be read slab by slab."""
+    if is_labelled(traces) or is_dask(traces) or not is_source(traces):
+        return False
+    try:
+        slab_size(traces)
+    except ValueError:
+        return False
+    return True
 
 
 def loaded(traces: Any) -> Any:

@@ -27,6 +27,14 @@ __all__ = [
 #: Names by which a dimension is known to be time.
 FRAME_NAMES = ("frame", "frames", "time", "t")
 
+#: Seconds in a unit of time; times in others say nothing.
+SECONDS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), 1e-9),
+}
+
 #: Share by which two rates may differ that are the same.
 SAME_RATE = 0.01
 
@@ -154,14 +162,18 @@ def warn_of_another_rate(traces: Any, fs: Any) -> None:
     if not is_labelled(traces) or not isinstance(fs, int | float):
         return
     frames = frame_dim(traces)
-    known = traces.coords[frames].values if frames in traces.coords else np.empty(0)
-    times: NDArray[Any] = np.asarray(known)
-    if times.dtype.kind == "M":
-        times = (times - times[:1]).astype("timedelta64[ns]").astype(np.float64) / 1e9
+    if frames not in traces.coords:
+        return
+    known = traces.coords[frames]
+    times: NDArray[Any] = np.asarray(known.values)
+    unit = SECONDS.get(str(known.attrs.get("units", "s")).partition(" ")[0].lower(), 0.0)
+    if times.dtype.kind in "mM":
+        times = (times - times[:1]).astype("timedelta64[ns]").astype(np.float64)
+        unit = SECONDS["ns"]
     # Whole numbers count the frames.
     if times.dtype.kind != "f" or times.size < 2:
         return
-    step = float(np.median(np.diff(times)))
+    step = unit * float(np.median(np.diff(times)))
     if step > 0 and abs(step * fs - 1) > SAME_RATE:
         said = f"traces: the times along {frames} mean {1 / step:g} Hz, but fs is {fs:g} Hz"
         warnings.warn(f"{said}, which is used", UserWarning, stacklevel=3)

@@ -109,6 +109,9 @@ def slab_size(source: Source, cells: int | None = None) -> int:
             f"{source.shape}; rechunk it first, with dask: "
             "dask.array.from_array(traces).rechunk({0: 64, 1: -1}).to_zarr(path)"
         )
+    # What calab-io reads says how many cells are read in the time of one; more need not fit.
+    hint = min(int(getattr(source, "slab", 1)), MOST_SLAB_BYTES // row_bytes)
+    together = max(together, hint)
     wanted = SLAB_BYTES // row_bytes if cells is None else cells
     return max(1, wanted // together) * together
 
@@ -297,6 +300,4 @@ def _cells_per_chunk(source: Source) -> int:
     # Sharded zarr arrays are written and best read by shards.
     shards = getattr(source, "shards", None)
     chunks = shards if isinstance(shards, tuple) and len(shards) == 2 else _chunks(source)
-    # What calab-io reads says by itself how many cells are read in the time of one.
-    slab = int(getattr(source, "slab", 1))
-    return max(1, slab, 1 if chunks is None else int(chunks[0]))
+    return 1 if chunks is None else max(1, int(chunks[0]))

@@ -110,7 +110,8 @@ def deconvolve_from_export(
     Returns
     -------
     numpy.ndarray or DeconvolutionResult
-        Activity in the shape of `traces`, or everything.
+        Activity in the shape of `traces`, or everything. Without filter and `return_full` what
+        xarray or dask hold stays theirs, as in `run_deconvolution`.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["atomic_folder", "clean", "recover", "whereabouts"]
@@ -58,7 +58,7 @@ def atomic_folder(target: str | Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove_aside(old)
 
 
 def whereabouts(target: Path) -> Path:
@@ -78,10 +78,7 @@ def whereabouts(target: Path) -> Path:
         return target
     # Where a link leads, as in `atomic_folder`.
     final = Path(os.path.realpath(target))
-    for entry in sorted(final.parent.glob(f"{ASIDE}*")):
-        if _name(entry, ASIDE) == final.name:
-            return entry
-    return target
+    return next(iter(_aside(final)), target)
 
 
 def recover(target: Path) -> None:
@@ -92,11 +89,15 @@ def recover(target: Path) -> None:
     Parameters
     ----------
     target : Path
-        The folder; nothing happens where it is there, or none stepped aside.
+        The folder. Where it is there, what stepped aside is removed.
     """
-    found = whereabouts(target)
-    if found != target:
-        os.replace(found, os.path.realpath(target))
+    final = Path(os.path.realpath(target))
+    for entry in _aside(final):
+        if final.exists():
+            # Its writer was killed after the new folder came.
+            _remove_aside(entry)
+        else:
+            os.replace(entry, final)
 
 
 def clean(parent: Path, names: Collection[str]) -> None:
@@ -114,6 +115,20 @@ def clean(parent: Path, names: Collection[str]) -> None:
             if _name(entry, kind) in names:
                 recover(parent / _name(entry, kind))
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+def _aside(final: Path) -> list[Path]:
+    """List what stepped aside for a folder, the newest first."""
+    there = [entry for entry in final.parent.glob(f"{ASIDE}*") if _name(entry, ASIDE) == final.name]
+    return sorted(there, key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
+
+
+def _remove_aside(entry: Path) -> None:
+    """Remove what stepped aside; a kill on the way leaves a draft, which nobody brings back."""
+    doomed = entry.with_name(entry.name.replace(ASIDE, DRAFT, 1))
+    with suppress(OSError):
+        os.replace(entry, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 def _name(entry: Path, kind: str) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from calab_io.files.npy_array import NpyArray, create_npy
+from calab_io.files.npy_array import WrittenNpy, create_npy
 from calab_io.locks import locked
 
 __all__ = ["Scratch", "scratch_beside"]
@@ -39,7 +41,7 @@ class Scratch:
 
     def make(
         self, name: str, shape: tuple[int, int], dtype: np.dtype[Any], cells: int
-    ) -> NpyArray | _Nowhere:
+    ) -> WrittenNpy | _Nowhere:
         """Make an array.
 
         Parameters
@@ -55,7 +57,7 @@ class Scratch:
 
         Returns
         -------
-        NpyArray
+        WrittenNpy
         """
         del cells
         if self.names is not None and name not in self.names:
@@ -96,7 +98,7 @@ def scratch_beside(target: Path, names: Collection[str] | None = None) -> Iterat
     Scratch
     """
     _sweep(target.parent)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=target.parent))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{_host()}-", dir=target.parent))
     try:
         with locked(folder / LOCK):
             yield Scratch(folder, names)
@@ -105,14 +107,21 @@ def scratch_beside(target: Path, names: Collection[str] | None = None) -> Iterat
 
 
 def _sweep(parent: Path) -> None:
-    """Remove folders whose process is no more: those that are not locked, nor just being made."""
-    for left in parent.glob(f"{PREFIX}*"):
-        if not (left / LOCK).exists() or time.time() - left.stat().st_mtime < JUST_MADE_S:
-            continue
-        with locked(left / LOCK) as held:
-            is_left = held is True
-        if is_left:
-            shutil.rmtree(left, ignore_errors=True)
+    """Remove folders of this machine whose process is no more: not locked, nor just being made."""
+    for left in parent.glob(f"{PREFIX}{_host()}-*"):
+        # Others may sweep at the same time, and what is of other users is theirs.
+        with suppress(OSError):
+            if time.time() - (left / LOCK).stat().st_mtime < JUST_MADE_S:
+                continue
+            with locked(left / LOCK) as held:
+                is_left = held is True
+            if is_left:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _host() -> str:
+    """Name this machine: file systems that machines share may not share locks."""
+    return re.sub(r"[^A-Za-z0-9]", "", platform.node())[:20] or "here"
 
 
 class _Nowhere:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CalabFormatError
+from ..names import SAME_RATE
 from ..timestamps import rate_of
 
 __all__ = ["UNITS", "Columns", "check_count", "counts_rows", "rate_of_frames", "sort_columns"]
@@ -176,7 +178,8 @@ def rate_of_frames(
     fs : float or None
         Sampling rate in hertz that is known otherwise.
     has_unit : bool, optional
-        Whether it was said that these are seconds.
+        Whether it was said that these are seconds. If not, numbers that only count the frames are
+        no times, nor are those that mean another rate than `fs`.
 
     Returns
     -------
@@ -192,12 +195,23 @@ def rate_of_frames(
     CalabFormatError
         If they are of no use, and no rate is known.
     """
+    if not has_unit and counts_rows(np.asarray(times)):
+        if fs is None:
+            problem = "expected times in seconds, got numbers that only count the frames"
+            raise CalabFormatError(path, problem, "give fs in Hz", key=key)
+        return None, None, ()
     try:
         seconds, rate, notes = rate_of(times, path, key)
     except CalabFormatError:
         if fs is None:
             raise
         note = f"{path}, {key}: the times do not increase from frame to frame, and are left out"
+        return None, None, (note,)
+    if fs is not None and not has_unit and not math.isclose(rate, fs, rel_tol=SAME_RATE):
+        note = (
+            f"{path}, {key}: the times have no unit and would mean {rate:g} Hz instead of {fs:g} "
+            "Hz: they are left out"
+        )
         return None, None, (note,)
     if fs is None and not has_unit and not LIKELY[0] <= rate <= LIKELY[1]:
         taken = f"the times have no unit and are taken for seconds, which means {rate:g} Hz"

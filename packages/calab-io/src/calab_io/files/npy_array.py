@@ -18,7 +18,7 @@ from ..errors import unreadable
 from ..lazy import LazyTraces
 from .npy import Header, read_header
 
-__all__ = ["NpyArray", "create_npy", "open_npy"]
+__all__ = ["NpyArray", "WrittenNpy", "create_npy", "open_npy"]
 
 
 class NpyArray(LazyTraces):
@@ -35,12 +35,16 @@ class NpyArray(LazyTraces):
 
     Notes
     -----
-    It can be sent to other processes. From `create_npy` it can also be written to.
+    It can be sent to other processes.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], dtype: DTypeLike) -> None:
         super().__init__(shape, dtype, _Rows(path, shape))
         self.path = path
+
+
+class WrittenNpy(NpyArray):
+    """An array in a file of one's own, whose rows can also be written."""
 
     def __setitem__(self, rows: slice, values: Any) -> None:
         """Write some cells."""
@@ -99,7 +103,7 @@ def open_npy(path: Path) -> NpyArray | None:
     return NpyArray(path, (n_cells, n_frames), np.float32 if single else np.float64)
 
 
-def create_npy(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> NpyArray:
+def create_npy(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> WrittenNpy:
     """Make a file of zeros, as `numpy.save` would, to be written row by row.
 
     Parameters
@@ -113,7 +117,7 @@ def create_npy(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> NpyArray
 
     Returns
     -------
-    NpyArray
+    WrittenNpy
 
     Raises
     ------
@@ -139,7 +143,7 @@ def create_npy(path: Path, shape: tuple[int, int], dtype: DTypeLike) -> NpyArray
         path.unlink(missing_ok=True)
         said = f"expected {needed / 1e9:.1f} GB of free disk, got {free / 1e9:.1f} GB"
         raise OSError(f"{path.parent}: {said}; write elsewhere") from error
-    return NpyArray(path, shape, kind)
+    return WrittenNpy(path, shape, kind)
 
 
 def _reserve(file: BufferedWriter, needed: int) -> None:

@@ -171,19 +171,21 @@ def dimensions(store: Path, name: str) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def names_in(store: Path) -> list[str]:
+def names_in(store: Path, most: int = MOST_ENTRIES) -> list[str]:
     """List the arrays and groups in a store.
 
     Parameters
     ----------
     store : Path
         Folder of a group, or one of stores.
+    most : int, optional
+        Entries of the folder that are looked at; by default what an error has room for.
 
     Returns
     -------
     list of str
     """
-    entries = itertools.islice(store.iterdir(), MOST_ENTRIES)
+    entries = itertools.islice(store.iterdir(), most)
     return [entry.name for entry in entries if entry.is_dir()]
 
 

@@ -256,10 +256,11 @@ def _ids(beside: Beside, n_cells: int) -> tuple[NDArray[Any] | None, tuple[str, 
     array = beside.array(IDS)
     if array is None or array.shape != (n_cells,):
         return _labels(beside, n_cells)
-    if array.dtype.kind not in "iuU":
+    ids = _as_ids(array)
+    if ids is None:
         problem = f"expected whole numbers or text, got {array.dtype}"
         raise CalabFormatError(beside.path, problem, "save ids as integers", key=array.key)
-    return _as_ids(array.load()), ()
+    return ids, ()
 
 
 def _labels(beside: Beside, n_cells: int) -> tuple[NDArray[Any] | None, tuple[str, ...]]:
@@ -272,11 +273,17 @@ def _labels(beside: Beside, n_cells: int) -> tuple[NDArray[Any] | None, tuple[st
             f"{array.key}: labels that are stored in this way are not read, and cells are counted"
         )
         return None, (f"{beside.path}, {said}",)
-    if array.dtype.kind not in "iuU":
-        return None, ()
-    ids = _as_ids(array.load())
-    return (ids, ()) if np.unique(ids).size == n_cells else (None, ())
+    ids = _as_ids(array)
+    return (ids, ()) if ids is not None and np.unique(ids).size == n_cells else (None, ())
 
 
-def _as_ids(values: NDArray[Any]) -> NDArray[Any]:
-    return values if values.dtype.kind == "U" else values.astype(np.int64)
+def _as_ids(array: Array) -> NDArray[Any] | None:
+    """Return text or whole numbers, also whole floats; None for what is neither."""
+    if array.dtype.kind not in "iufU":
+        return None
+    values = array.load()
+    if values.dtype.kind == "U":
+        return values
+    # Beyond that, a float is no longer one whole number.
+    whole = (np.abs(values) < 2**53) & (values == np.rint(values))
+    return values.astype(np.int64) if whole.all() else None

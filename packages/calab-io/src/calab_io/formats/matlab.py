@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import CalabFormatError, MissingKeyError
 from ..files.mat import Element, MatFile, open_mat
 from ..files.mat5 import NUMBERS
 from ..files.tree import Array
-from ..names import IDS
 from ..recording import Contents, Request
 from ..traces import doubtful_orientation
 from .beside import Beside, with_beside
@@ -107,15 +104,7 @@ def _array(file: MatFile, struct: str, name: str) -> Array | None:
     shape, dtype = element.shape, NUMBERS[element.kind]
     if sum(length != 1 for length in shape) < 2:
         shape = (element.size,)
-    if name == IDS and _is_whole(file.numbers(key)):
-        # Numbers are of double precision in MATLAB unless somebody wants them otherwise.
-        dtype = np.dtype(np.int64)
     return Array(key, shape, dtype, lambda: np.asarray(file.numbers(key)).astype(dtype))
-
-
-def _is_whole(values: NDArray[Any] | None) -> bool:
-    # Beyond that, a float is no longer one whole number.
-    return values is not None and bool(np.all((abs(values) < 2**53) & (values == np.rint(values))))
 
 
 def _is_matrix(element: Element) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._errors import BadInput, user_input
+from ._errors import user_input
 from ._input import Input, Reading, read_recording
 from ._options import (
     Cells,
@@ -93,7 +93,10 @@ def info(
 ) -> None:
     """Describe FILE: a recording, or an export of CaTune (.json)."""
     if not file.exists():
-        raise BadInput(f"{file}: no such file")
+        with user_input():
+            from calab_io.errors import not_there
+
+            raise not_there(file, "file")
     if file.suffix.lower() == ".json":
         with user_input():
             from calab_io import load_export_params

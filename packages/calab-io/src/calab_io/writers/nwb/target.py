@@ -128,7 +128,8 @@ def _split(by_plane: dict[int | None, Any], ids: list[Any]) -> list[Part]:
                 cell = listed[row]
                 places[cell if plane is None else f"plane{plane}_{cell}"] = plane, row
             if row < len(names):
-                places[names[row]] = plane, row
+                name = names[row]
+                places[name if plane is None else f"plane{plane}_{name}"] = plane, row
     if not all(cell in places for cell in ids):
         return []
     if set(by_plane) == {None}:
@@ -169,8 +170,9 @@ def _fitting(tables: list[Any], path: Path, labelled: Labelled, named: bool) -> 
 
 
 def _names(table: Any) -> list[str]:
-    """Read the names that a table of ours has for its cells, none of others."""
-    return list(map(str, table[NAMES][:])) if NAMES in table.colnames else []
+    """Read the names of cells in a table, none where it lacks them or some are the same."""
+    names = list(map(str, table[NAMES][:])) if NAMES in table.colnames else []
+    return names if len(set(names)) == len(names) else []
 
 
 def _ids(table: Any) -> list[int]:

@@ -26,6 +26,8 @@ __all__ = ["load", "save"]
 
 #: Kinds of files by their suffix.
 KINDS = {".zarr": zarr, ".h5": hdf5, ".hdf5": hdf5}
+#: Times that a result is read which is replaced meanwhile.
+TRIES = 20
 
 
 def save(
@@ -98,7 +100,8 @@ def load(
 ) -> CaDeconResult | DeconvolutionResult | NDArray[Any]:
     """Read what `save` wrote.
 
-    A folder that is just being replaced is read as it was before, and nothing on the disk changes.
+    A result that is being replaced is read as it was before or as it is then, never parts of both,
+    and nothing on the disk changes.
 
     Parameters
     ----------
@@ -130,16 +133,32 @@ def load(
         which an array and a DeconvolutionResult do not have.
     """
     target = as_path(path)
-    found = whereabouts(target)
-    if not found.exists():
-        raise FileNotFoundError(f"{target}: no such file or folder")
+    for _ in range(TRIES):
+        found = whereabouts(target)
+        before = _identity(found)
+        if before is None:
+            if whereabouts(target) == found:
+                raise FileNotFoundError(f"{target}: no such file or folder")
+            continue
+        try:
+            result = _loaded(found)
+        except (CalabFormatError, OSError):
+            if _identity(found) == before:
+                raise
+            continue
+        # Of a folder that was replaced meanwhile there may be parts of both.
+        if _identity(found) == before:
+            return result
+    raise CalabFormatError(target, "is replaced while it is read", "read it when it is written")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell a file or folder from what takes its name later; None where there is nothing."""
     try:
-        return _loaded(found)
-    except (CalabFormatError, OSError):
-        if found == target or not target.exists():
-            raise
-        # What stepped aside is removed as soon as what replaces it is there.
-        return _loaded(target)
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
 
 
 def _loaded(path: Path) -> CaDeconResult | DeconvolutionResult | NDArray[Any]:
