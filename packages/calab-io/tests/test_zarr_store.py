@@ -278,3 +278,11 @@ def test_truncated_netcdf(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(CalabFormatError, match=r"C.nc: cannot be read"):
         read(path, fs=20)
+
+
+@pytest.mark.parametrize("attributes", [True, [1], "text"])
+def test_attributes_that_are_none(tmp_path, attributes):
+    path = write_minian(tmp_path / "minian", zarr_format=3)
+    change(path / "minian_intermediate/YrA.zarr/YrA/zarr.json", attributes=attributes)
+    with pytest.raises(CalabFormatError, match=r"YrA"):
+        read(path)

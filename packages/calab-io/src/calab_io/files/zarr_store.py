@@ -69,6 +69,8 @@ def open_array(
     with unreadable(store / name):
         array = zarr.open_array(str(store / name), mode="r", zarr_format=version_of(store / name))
         codecs = _codecs(array.metadata.to_dict())
+        # Damaged attributes may be anything.
+        dict(array.attrs)
     key = name or None
     if array.dtype.kind not in kinds:
         raise CalabFormatError(store, f"expected numbers, got {array.dtype}", remedy, key=key)
