@@ -96,7 +96,8 @@ def recover(target: Path) -> None:
         if final.exists():
             # Its writer was killed after the new folder came.
             _remove_aside(entry)
-        else:
+            continue
+        with suppress(FileNotFoundError):
             os.replace(entry, final)
 
 
@@ -120,7 +121,15 @@ def clean(parent: Path, names: Collection[str]) -> None:
 def _aside(final: Path) -> list[Path]:
     """List what stepped aside for a folder, the newest first."""
     there = [entry for entry in final.parent.glob(f"{ASIDE}*") if _name(entry, ASIDE) == final.name]
-    return sorted(there, key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
+    return sorted(there, key=_changed, reverse=True)
+
+
+def _changed(entry: Path) -> int:
+    """Return when an entry changed last, 0 for one that its writer has just removed."""
+    try:
+        return entry.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _remove_aside(entry: Path) -> None:

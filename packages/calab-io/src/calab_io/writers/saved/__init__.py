@@ -137,8 +137,7 @@ def load(
         found = whereabouts(target)
         before = _identity(found)
         if before is None:
-            if whereabouts(target) == found:
-                raise FileNotFoundError(f"{target}: no such file or folder")
+            # Or it is between its going and the other's coming.
             continue
         try:
             result = _loaded(found)
@@ -149,16 +148,18 @@ def load(
         # Of a folder that was replaced meanwhile there may be parts of both.
         if _identity(found) == before:
             return result
+    if before is None:
+        raise FileNotFoundError(f"{target}: no such file or folder")
     raise CalabFormatError(target, "is replaced while it is read", "read it when it is written")
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Tell a file or folder from what takes its name later; None where there is nothing."""
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Tell a file or folder from what takes its name, and perhaps inode, later; None for none."""
     try:
         state = path.stat()
     except OSError:
         return None
-    return state.st_dev, state.st_ino
+    return state.st_dev, state.st_ino, state.st_ctime_ns
 
 
 def _loaded(path: Path) -> CaDeconResult | DeconvolutionResult | NDArray[Any]:
