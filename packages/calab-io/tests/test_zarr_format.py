@@ -72,10 +72,7 @@ def test_nothing_at_the_key(path, key):
 
 def test_links_between_folders_are_not_walked(path):
     save_zarr(path, {"a/F": TRACES})
-    try:
-        (path / "a" / "circle").symlink_to(path, target_is_directory=True)
-    except OSError:
-        pytest.skip("needs links between folders")
+    (path / "a" / "circle").symlink_to(path, target_is_directory=True)
     assert read(path, fs=1).n_cells == 4
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import h5py
 import numpy as np
 import pytest
 from calab import read, run_batch, run_cadecon, simulate, to_nwb
@@ -12,8 +13,6 @@ FS, START = 30.0, 5.0
 @pytest.fixture(scope="module")
 def session(tmp_path_factory):
     """An NWB file whose traces have a rate and a start but no time stamps."""
-    h5py = pytest.importorskip("h5py")
-    pytest.importorskip("pynwb")
     path = tmp_path_factory.mktemp("nwb") / "session.nwb"
     made = simulate(num_cells=3, num_timepoints=1200, seed=1, fs_hz=FS)
     begin = datetime(2026, 1, 1, tzinfo=UTC)

@@ -45,9 +45,8 @@ class ZarrTree:
             if (array := self.array(key)) is not None:
                 yield array
             elif zarr_documents.is_group(self.path, key) and key.count("/") < MOST_DEPTH:
-                # One more than are looked at, so that there being more is noticed.
-                every = zarr_documents.names_in(self.path / key, 2 * MOST_OBJECTS)
-                names = sorted(every)
+                # Beyond what is looked at, so that there being more is noticed.
+                names = sorted(zarr_documents.names_in(self.path / key, 2 * MOST_OBJECTS))
                 inside = [joined(key, name) for name in names]
                 todo.extend(one for one in inside if not (self.path / one).is_symlink())
 
