@@ -105,6 +105,11 @@ def test_results_that_are_not_in_memory(cells, tmp_path):
     assert len(drawn.images) == (cells > 60)
     for one, other in zip(drawn.images, expected.images, strict=True):
         np.testing.assert_allclose(one.get_array(), other.get_array(), rtol=1e-6)
+    if cells > 60:
+        known = here.details.scale_known
+        assert 0 < known.sum() < cells
+        said = drawn.images[0].colorbar.ax.get_ylabel()
+        assert said == "spikes, or arbitrary units, per second"
     pages = [(tmp_path / f"{name}.html").read_text("utf-8") for name in ("there", "here")]
     assert pages[0].count("<img") == pages[1].count("<img") > 3
 

@@ -55,7 +55,7 @@ def plot_raster(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
         _draw_ticks(ax, details)
         title = f"spikes of {who}"
     else:
-        _draw_rates(ax, details.rate, n_frames / result.fs)
+        _draw_rates(ax, details, n_frames / result.fs)
         title = f"rates of {who}"
     duration = n_frames / result.fs
     mark_segments(ax, details.segments, result.fs, 0.0, duration)
@@ -70,7 +70,8 @@ def _draw_ticks(ax: Axes, details: CaDeconDetails) -> None:
         ax.vlines(times, row - 0.42, row + 0.42, color="black", lw=0.6)
 
 
-def _draw_rates(ax: Axes, rate: NDArray[np.float32], duration: float) -> None:
+def _draw_rates(ax: Axes, details: CaDeconDetails, duration: float) -> None:
+    rate = details.rate
     # Some cells at a time, for the rates may be in a file.
     columns = [_averaged(slab, _MOST_COLUMNS, 1) for _, slab in slabs(rate, slab_size(rate))]
     shown = _averaged(np.concatenate(columns), _MOST_ROWS, 0)
@@ -86,7 +87,8 @@ def _draw_rates(ax: Axes, rate: NDArray[np.float32], duration: float) -> None:
         extent=(0, duration, rate.shape[0] - 0.5, -0.5),
     )
     bar = ax.figure.colorbar(image, ax=ax, pad=0.01, extend="max")
-    bar.set_label("spikes per second")
+    unit = "spikes" if details.scale_known.all() else "spikes, or arbitrary units,"
+    bar.set_label(f"{unit if details.scale_known.any() else 'arbitrary units'} per second")
     bar.outline.set_visible(False)
 
 
