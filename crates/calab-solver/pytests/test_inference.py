@@ -96,3 +96,15 @@ def test_an_empty_batch():
     amplitudes, spikes = inferred(np.empty((0, 50)))
     assert amplitudes.known.shape == (0,)
     assert spikes.counts.shape == (0, 50)
+
+
+def test_least_amplitudes_are_half_a_spike_or_so_many_null_levels(cells):
+    traces = cells[0][:2]
+    times = kernels(2)
+    amplitudes = measure_amplitudes(traces, times, np.full(2, NOISE))
+    arguments = (traces, times, amplitudes, amplitudes.log_alpha)
+    free, bound = (infer_spikes(*arguments, least_nulls=n) for n in (0.0, np.array([0.0, 20.0])))
+    np.testing.assert_allclose(free.thetas, 0.5 * free.alphas)
+    np.testing.assert_array_equal(bound.counts[0], free.counts[0])
+    assert bound.thetas[1] == 20 * amplitudes.null_level[1] > free.thetas[1]
+    assert bound.counts[1].sum() < free.counts[1].sum()

@@ -106,6 +106,9 @@ class Amplitudes:
         Events well above the null level.
     evident : numpy.ndarray of bool, shape (n_cells,)
         Whether the events are whole multiples of the amplitude beyond doubt.
+    doubtful : numpy.ndarray of bool, shape (n_cells,)
+        Whether there is another reason to claim nothing, such as a baseline that drifts: what
+        evident events say is still the best guess then.
     """
 
     events: Events
@@ -114,6 +117,7 @@ class Amplitudes:
     log_sd: Array
     n_events: NDArray[np.int64]
     evident: NDArray[np.bool_]
+    doubtful: NDArray[np.bool_]
 
     @property
     def own_sd(self) -> Array:
@@ -122,14 +126,20 @@ class Amplitudes:
         return np.asarray(np.sqrt(np.maximum(self.log_sd**2 - common**2, 0.0)))
 
     @property
+    def stated_sd(self) -> Array:
+        """Standard deviations that contain the doubt."""
+        doubt = np.where(self.evident & self.doubtful, UNEVIDENT_SD, 0.0)
+        return np.asarray(np.hypot(self.log_sd, doubt))
+
+    @property
     def known(self) -> NDArray[np.bool_]:
         """Whether the events determine the amplitude of one spike."""
         with np.errstate(invalid="ignore", divide="ignore"):
             large = self.log_alpha >= np.log(KNOWN_NULLS * self.null_level)
-        return (self.n_events >= KNOWN_EVENTS) & large & self.evident
+        return (self.n_events >= KNOWN_EVENTS) & large & self.evident & ~self.doubtful
 
     def doubted(self, cells: NDArray[np.bool_]) -> Amplitudes:
-        """Withdraw that amplitudes are evident.
+        """Claim nothing of some cells.
 
         Parameters
         ----------
@@ -140,9 +150,7 @@ class Amplitudes:
         -------
         Amplitudes
         """
-        doubted = cells & self.evident
-        log_sd = np.where(doubted, np.hypot(self.log_sd, UNEVIDENT_SD), self.log_sd)
-        return replace(self, evident=self.evident & ~doubted, log_sd=log_sd)
+        return replace(self, doubtful=self.doubtful | cells)
 
 
 def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitudes:
@@ -177,7 +185,10 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
         rows = list(pool.map(lambda cell: _amplitude(events, coarse, cell), range(len(traces))))
     table = np.array(rows, dtype=np.float64).reshape(-1, 5)
     mean, sd, count, null, evident = table.T
-    return Amplitudes(events, null, mean, sd, count.astype(np.int64), evident.astype(bool))
+    doubtful = np.zeros(len(traces), dtype=bool)
+    return Amplitudes(
+        events, null, mean, sd, count.astype(np.int64), evident.astype(bool), doubtful
+    )
 
 
 def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, int, float, bool]:

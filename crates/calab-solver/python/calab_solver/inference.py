@@ -68,7 +68,7 @@ def infer_spikes(
     amplitudes: Amplitudes,
     log_alpha: Array,
     *,
-    noise_constrained: bool = True,
+    least_nulls: Array | float = 1.0,
     lam: float | str = "auto",
     max_iters: int = 500,
     tol: float = 1e-4,
@@ -84,8 +84,9 @@ def infer_spikes(
         Where the search starts.
     log_alpha : numpy.ndarray, shape (n_cells,)
         Logarithm of the amplitude of one spike with which the search starts.
-    noise_constrained : bool
-        A spike must rise above the null level of its trace, not only lower the squared error.
+    least_nulls : float or numpy.ndarray, shape (n_cells,)
+        Null levels of its trace above which a spike must rise, beside lowering the squared error;
+        0 for none.
     lam : float or "auto"
         Sparsity weight of the relaxed problem.
     max_iters, tol
@@ -108,8 +109,7 @@ def infer_spikes(
     alphas = np.where(np.isfinite(null) & ~(alphas > 0), 1.0, alphas)
 
     def thetas(alphas: Array) -> Array:
-        least = null if noise_constrained else np.zeros_like(null)
-        return np.asarray(np.fmax(HALF_A_SPIKE * alphas, least))
+        return np.asarray(np.fmax(HALF_A_SPIKE * alphas, least_nulls * null))
 
     placed, alphas = _refitted(traces, kernels, amplitudes.events, alphas, thetas)
     counts = frame_counts(placed, traces.shape, kernels.upsample_factor)

@@ -242,7 +242,7 @@ def solve_trace(
         kernels,
         amplitudes,
         amplitudes.log_alpha,
-        noise_constrained=constrained,
+        least_nulls=float(constrained),
         lam="auto" if constrained and weight == 0 else weight,
         max_iters=max_iters,
         tol=tol,

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from calab_solver.amplitudes import KNOWN_EVENTS, Amplitudes, measure_amplitudes
+from calab_solver.amplitudes import Amplitudes, measure_amplitudes
 from calab_solver.inference import infer_spikes
 from calab_solver.lag import grid_lag
 from numpy.typing import NDArray
 
 from .._residual import explained
 from .kernel import Array, Kernel
+from .population import drawn_to_population
 from .rows import Frames, Rows
 from .search import Found, cell_kernels
 from .survey import Survey
@@ -20,10 +21,10 @@ from .working import Recording, best_baseline, low_passed, removed_baseline
 
 __all__ = ["Cells", "deconvolve_cells"]
 
-#: Fewest cells that make a population.
-POPULATION = 5
-#: Least spread of the logarithm of the amplitude over a population.
-LEAST_SPREAD = 0.2
+#: Null levels that a spike has to exceed under noise-constrained sparsity, where the amplitude is
+#: evident and where it is not. The null level stands for what is wrong with a kernel that was
+#: estimated; transients that vary leave events above it.
+LEAST_NULLS, LEAST_NULLS_UNEVIDENT = 1.0, 1.5
 
 Report = Callable[[str, int, int], object]
 
@@ -141,7 +142,7 @@ def deconvolve_cells(
         frames.put("removed_baseline", slab.cells, removed)
         done += slab.rows.size
         report("amplitudes", done, total)
-    log_alphas = iter(_shrunk(measured))
+    log_alphas = iter(drawn_to_population(measured))
     amplitudes = iter(measured)
     done = 0
     report("spikes", 0, total)
@@ -202,30 +203,6 @@ def _working(slab: _Slab, cells: Cells, removed: NDArray[np.float32]) -> Array:
     return low_passed(slab.recording, working, [Kernel(*tau) for tau in taus])
 
 
-def _shrunk(measured: list[Amplitudes]) -> list[Array]:
-    """Draw each cell's logarithm of the amplitude to the population's, as far as it is unsure.
-
-    The population is the cells whose amplitude is known, or, if these are few, those with events.
-    """
-    if not measured:
-        return []
-    log_alpha = np.concatenate([amplitudes.log_alpha for amplitudes in measured])
-    log_sd = np.concatenate([amplitudes.log_sd for amplitudes in measured])
-    known = np.concatenate([amplitudes.known for amplitudes in measured])
-    population = known
-    if known.sum() < POPULATION:
-        population = np.concatenate([one.n_events >= KNOWN_EVENTS for one in measured])
-        # What bursts do to one guess they do to all: no reason to leave one's own for theirs.
-        log_sd = np.concatenate([amplitudes.own_sd for amplitudes in measured])
-    if population.sum() >= POPULATION:
-        centre = np.median(log_alpha[population])
-        spread = max(LEAST_SPREAD, 1.4826 * np.median(np.abs(log_alpha[population] - centre)))
-        weight = spread**2 / (spread**2 + log_sd**2)
-        log_alpha = centre + weight * (log_alpha - centre)
-    borders = np.cumsum([amplitudes.log_alpha.size for amplitudes in measured])[:-1]
-    return np.split(log_alpha, borders)
-
-
 def _place(
     slab: _Slab,
     amplitudes: Amplitudes,
@@ -236,12 +213,13 @@ def _place(
 ) -> None:
     """Place the spikes of a slab."""
     recording, part = slab.recording, slab.part
+    least_nulls = np.where(amplitudes.evident, LEAST_NULLS, LEAST_NULLS_UNEVIDENT)
     spikes = infer_spikes(
         _working(slab, cells, result["removed_baseline"]),
         recording.kernels(cells.tau_rise[part], cells.tau_decay[part]),
         amplitudes,
         log_alpha,
-        noise_constrained=recording.settings.noise_constrained,
+        least_nulls=least_nulls if recording.settings.noise_constrained else 0.0,
     )
     result["activity"][slab.rows], result["rate"][slab.rows] = spikes.counts, spikes.rate
     result["reconvolution"][slab.rows] = spikes.placed.fit
@@ -249,7 +227,7 @@ def _place(
     spiking = np.array([bins.size > 0 for bins in spikes.placed.bins], dtype=np.bool_)
     cells.alphas[part] = np.where(spiking, spikes.alphas, 0.0)
     cells.thetas[part] = np.where(spiking, spikes.thetas, 0.0)
-    cells.alpha_sd[part] = np.where(spiking, spikes.alphas * amplitudes.log_sd, np.nan)
+    cells.alpha_sd[part] = np.where(spiking, spikes.alphas * amplitudes.stated_sd, np.nan)
     cells.known[part], cells.converged[part] = amplitudes.known, spikes.converged
     grid = recording.fs * recording.upsample_factor
     for cell, bins in zip(part, spikes.placed.bins, strict=True):
