@@ -23,7 +23,6 @@ from _spike_methods import alone
 from _spikes import Detection, detect
 from _tables import markdown
 from _truth import Spikes, exponent, fit, true_baseline, true_kernel
-from calab_core.cadecon.activity import LEAST_NULLS_UNEVIDENT
 from calab_core.cadecon.kernel import Kernel
 from calab_solver import bandpass_filter
 from calab_solver.amplitudes import Kernels, measure_amplitudes
@@ -110,10 +109,7 @@ class Judge:
         )
         alpha = fit(working[0], self.spikes.calcium(kernel)).alpha
         amplitudes = measure_amplitudes(working, kernels, np.array([self.noise]))
-        spikes = infer_spikes(
-            working, kernels, amplitudes, np.log([alpha]), least_nulls=LEAST_NULLS_UNEVIDENT
-        )
-        bins = spikes.placed.bins[0]
+        bins = infer_spikes(working, kernels, amplitudes, np.log([alpha])).placed.bins[0]
         self.detected(name, bins / (self.population.fs * kernels.upsample_factor))
         return alpha
 
