@@ -42,6 +42,8 @@ class Neuron:
     data_set : str
     tau_decay, true_decay : float
         Seconds, as found and as the true spike times give it.
+    log_true : float
+        Logarithm of the amplitude that the true spike times give under the kernel found.
     log_ratio : float
         Logarithm of the amplitude found over that of the true spike times under the same kernel.
     log_sd : float
@@ -62,6 +64,7 @@ class Neuron:
     data_set: str
     tau_decay: float
     true_decay: float
+    log_true: float
     log_ratio: float
     log_sd: float
     known: bool
@@ -138,6 +141,7 @@ class Judge:
             self.data_set,
             found.tau_decay,
             kernel.tau_decay,
+            float(np.log(true_alpha)),
             float(np.log(alpha / true_alpha)),
             float(details.alpha_sd[0]) / alpha,
             bool(details.scale_known[0]),
@@ -215,11 +219,15 @@ def in_words(neurons: Sequence[Neuron]) -> str:
     drawn = np.random.default_rng(0).choice(errors, (DRAWS, errors.size))
     spread = float(np.std(np.median(drawn, axis=1)))
     off = np.array([one.log_ratio / one.log_sd for one in neurons])
+    sets = [[n.log_true for n in group] for group in _groups(neurons).values()]
+    within = [float(np.var(one, ddof=1)) for one in sets[:-1] if len(one) > 1]
+    between_cells = float(np.sqrt(np.mean(within))) if within else float("nan")
     said = Counter(one.drift or "none" for one in neurons)
     drift = "; ".join(f"{reason}: {count}" for reason, count in said.most_common())
     return (
         f"median count error {np.median(errors):.3f}, sampling deviation {spread:.3f} (bootstrap)\n"
         f"error of log alpha over its deviation: root mean square {np.sqrt(np.mean(off**2)):.2f}\n"
+        f"spread of log of the true amplitude within data sets: {between_cells:.2f}\n"
         f"scale known: {sum(one.known for one in neurons)} of {len(neurons)}\n"
         f"drift: {drift}"
     )

@@ -1,8 +1,11 @@
 """Spikes of one trace: their number, amplitude and time, whatever the grid; edges; bad input."""
 
+import importlib
+
 import numpy as np
 import pytest
 from calab_solver import SolveTraceResult, simulate_cells, solve_trace
+from calab_solver.inference import infer_spikes
 
 FS = 30.0
 
@@ -133,6 +136,30 @@ def test_totals_of_bursts_are_right(activity, noise_constrained):
     assert abs(np.median(ratios) - 1) < 0.15
 
 
+@pytest.mark.parametrize(("noise_constrained", "least"), [(False, 0.0), (True, 1.0)])
+def test_a_noise_constraint_asks_for_the_null_level(noise_constrained, least, monkeypatch):
+    asked = []
+
+    def spy(*arguments, least_nulls, **options):
+        asked.append(least_nulls)
+        return infer_spikes(*arguments, least_nulls=least_nulls, **options)
+
+    monkeypatch.setattr(importlib.import_module("calab_solver.solve_trace"), "infer_spikes", spy)
+    trace = trace_of(isolated(aligned=False), 1500)
+    result = solve_trace(trace, 0.1, 0.6, FS, noise_constrained=noise_constrained)
+    assert asked == [least]
+    assert result.threshold * result.alpha >= least * result.details.null_level
+
+
+@pytest.mark.parametrize("share", [0.4, 0.6, 0.9])
+def test_the_scale_of_a_clipped_trace_is_not_claimed(share):
+    trace = trace_of(isolated(aligned=False), 1500)
+    result = solve_trace(np.minimum(trace, 3.0 + 2.0 * share), 0.1, 0.6, FS, upsample_factor=10)
+    assert solve_trace(trace, 0.1, 0.6, FS, upsample_factor=10).details.scale_known
+    assert not result.details.scale_known
+    assert result.details.alpha_sd > 0.5 * result.alpha
+
+
 @pytest.mark.installed
 def test_units_and_threads_change_nothing():
     trace = trace_of(isolated(aligned=False, each=2), 1500)
@@ -229,6 +256,10 @@ def test_gaps_are_masked():
     [
         ({"trace": np.zeros((2, 50))}, r"trace: expected shape \(n_frames,\), got \(2, 50\)"),
         ({"trace": [0.0, np.inf]}, "trace: .*frame 1"),
+        (
+            {"trace": [0.0, np.nan, -1e31]},
+            "^trace: expected samples within 1e.30, .*-1e.31 at frame 2",
+        ),
         ({"upsample_factor": 0}, "upsample_factor: expected at least 1, got 0"),
         ({"upsample_factor": 2**24}, "upsample_factor: expected at most"),
         ({"fs": 0.0}, "fs: "),

@@ -19,6 +19,7 @@ from calab_core.cadecon.kernel import SEED_DECAYS, SEED_RISES, Kernel, sample
 from calab_core.cadecon.search import EARLY
 from calab_core.cadecon.windows import Windows
 from calab_solver import sample_kernel, simulate_cells
+from calab_solver.amplitudes import measure_amplitudes
 from calab_solver.inference import infer_spikes
 
 FS, RISE, DECAY, SNR = 30.0, 0.05, 0.4, 8.0
@@ -339,11 +340,31 @@ def test_an_average_that_runs_away_twice_leaves_the_search_as_it_was(small, monk
         return replace(sample_kernel(*given, **options), tau_rise=0.001, tau_decay=0.01)
 
     monkeypatch.setattr(chain, "sample_kernel", lost)
-    metadata = run_cadecon(small, FS).metadata
+    # A recording too large to be looked at as a whole.
+    monkeypatch.setattr(search, "MANY_FRAMES", small.size - 1)
+    result = run_cadecon(small, FS)
+    assert len(result.details.subset_kernels) > 1
+    metadata = result.metadata
     assert metadata["kernel_method"] == "searched"
     assert metadata["converged"]
     searched = metadata["history"][EARLY]
     assert feet[-1] == (searched["tau_rise"], searched["tau_decay"])
+
+
+def test_where_a_part_leads_nowhere_the_whole_recording_is_looked_at(small, monkeypatch):
+    starts = []
+
+    def lost_in_parts(traces, *given, **options):
+        starts.append(len(traces))
+        found = sample_kernel(traces, *given, **options)
+        return replace(found, tau_rise=0.001, tau_decay=0.01) if len(starts) < 3 else found
+
+    monkeypatch.setattr(chain, "sample_kernel", lost_in_parts)
+    result = run_cadecon(small, FS)
+    assert result.metadata["kernel_method"] == "sampled"
+    assert result.metadata["tau_decay"] == pytest.approx(DECAY, rel=0.1)
+    # One rectangle, which is all of it.
+    assert len(result.details.subset_kernels) == 1
 
 
 def test_a_kernel_per_cell_needs_the_end_of_the_search(small):
@@ -388,6 +409,42 @@ def test_a_cell_whose_search_was_cut_short_says_so(small, monkeypatch):
     result = run_cadecon(small, FS, max_iterations=1)
     assert result.details.converged.tolist() == expected
     assert result.metadata["cells_converged"] == expected
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_spikes_rise_above_more_where_no_amplitude_is_evident(small, constrained, monkeypatch):
+    asked = []
+
+    def spy(traces, kernels, amplitudes, *given, least_nulls, **options):
+        asked.append((amplitudes.evident, least_nulls))
+        return infer_spikes(traces, kernels, amplitudes, *given, least_nulls=least_nulls, **options)
+
+    def measure(*given):
+        amplitudes = measure_amplitudes(*given)
+        return amplitudes.spoilt(np.arange(len(given[0])) < 2)
+
+    monkeypatch.setattr(activity, "infer_spikes", spy)
+    monkeypatch.setattr(activity, "measure_amplitudes", measure)
+    result = run_cadecon(small, FS, max_iterations=1, noise_constrained=constrained)
+    ((evident, least),) = asked
+    assert 0 < evident.sum() < evident.size
+    assert not result.details.scale_known[:2].any()
+    expected = np.where(evident, 1.0, 1.5) if constrained else 0.0
+    np.testing.assert_array_equal(least, expected)
+
+
+def test_doubt_changes_what_is_claimed_and_not_what_is_found(small, found, monkeypatch):
+    def doubted(*given):
+        return measure_amplitudes(*given).doubted(np.ones(len(given[0]), dtype=bool))
+
+    monkeypatch.setattr(activity, "measure_amplitudes", doubted)
+    result = run_cadecon(small, FS)
+    assert not result.details.scale_known.any()
+    np.testing.assert_array_equal(result.activity, found.activity)
+    known = found.details.scale_known
+    assert known.sum() >= 4
+    assert (result.details.alpha_sd / result.alphas)[known].min() > 0.5
+    assert (found.details.alpha_sd / found.alphas)[known].max() < 0.2
 
 
 def test_a_kernel_per_cell():

@@ -3,11 +3,12 @@
 import json
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from calab_core import CadeconSettings, build_kernel, quality, run_cadecon
-from calab_core.cadecon import search
+from calab_core.cadecon import pipeline, search
 from calab_core.cadecon.subsets import place_subsets
 from calab_solver import simulate_cells
 
@@ -109,6 +110,39 @@ def test_spikes_under_an_assumed_kernel_are_doubted(small, monkeypatch):
     assert result.activity.any()
     assert result.metadata["kernel_method"] == "assumed"
     assert result.metadata["kernel_doubt"].startswith("it was assumed, for no event was found")
+
+
+def test_a_search_that_ends_without_events_has_no_kernel(small, monkeypatch):
+    def go_on(self, end):
+        self.iteration, self.found.n_events = end, 0
+
+    monkeypatch.setattr(search._Search, "go_on", go_on)
+    metadata = answer(small)[0].metadata
+    assert metadata["kernel_method"] == metadata["history"][-1]["method"] == "assumed"
+    assert (metadata["tau_rise"], metadata["tau_decay"]) == (0.1, 0.6)
+    assert not metadata["converged"]
+
+
+@pytest.mark.parametrize(
+    ("method", "n_unsure", "doubted"),
+    [("searched", 4, True), ("searched", 3, False), ("sampled", 6, False)],
+)
+def test_a_searched_kernel_of_cells_that_never_rest_is_doubted(
+    small, method, n_unsure, doubted, monkeypatch
+):
+    look_over = pipeline.look_over
+
+    def unsure(*given):
+        survey = look_over(*given)
+        return replace(survey, drift=replace(survey.drift, unsure=frozenset(range(n_unsure))))
+
+    monkeypatch.setattr(pipeline, "look_over", unsure)
+    monkeypatch.setattr(search, "holds", lambda *given, **options: method == "sampled")
+    metadata = answer(small)[0].metadata
+    assert metadata["kernel_method"] == method
+    expected = f"in {n_unsure} of 6 cells activity cannot be told from drift" if doubted else None
+    assert (metadata["kernel_doubt"] or "").startswith(expected or "")
+    assert (metadata["kernel_doubt"] is None) is not doubted
 
 
 def test_one_cell_is_the_same_with_one_axis_or_two(small):

@@ -1,5 +1,7 @@
 """Amplitudes drawn to those of the population."""
 
+import itertools
+
 import numpy as np
 import pytest
 from calab_core.cadecon.population import drawn_to_population
@@ -36,12 +38,24 @@ def test_another_reason_to_claim_nothing_leaves_what_the_events_say():
     assert doubted.stated_sd[-1] > UNEVIDENT_SD > cells.stated_sd[-1]
 
 
+def test_a_spoilt_cell_is_drawn_to_the_others():
+    cells = amplitudes([1.0] * 8 + [0.25]).spoilt(np.arange(9) == 8)
+    assert cells.known.tolist() == [True] * 8 + [False]
+    (drawn,) = drawn_to_population([cells])
+    assert np.exp(drawn[-1]) > 0.6
+    assert np.ptp(drawn[:8]) < 1e-12
+    # Twice the deviation that guesses have: what they err in common, and once more alone.
+    assert cells.log_sd[-1] == pytest.approx(np.hypot(0.1, np.sqrt(2) * UNEVIDENT_SD))
+    guess = amplitudes([1.0], evident=False).spoilt(np.ones(1, dtype=bool))
+    assert guess.log_sd[0] == pytest.approx(cells.log_sd[-1])
+
+
 def test_few_cells_are_not_drawn_together_by_chance():
     # Five that happen to agree do not say that a sixth must.
     (drawn,) = drawn_to_population([amplitudes([1.0] * 5 + [2.5], own_sd=0.3)])
     assert np.exp(drawn[-1]) > 1.6
     many = amplitudes([1.0] * 200 + [2.5], own_sd=0.3)
-    assert np.exp(drawn_to_population([many])[0][-1]) < 1.4
+    assert np.exp(drawn_to_population([many])[0][-1]) < 1.6
 
 
 def test_guesses_that_err_alike_are_kept_beside_each_other():
@@ -50,12 +64,38 @@ def test_guesses_that_err_alike_are_kept_beside_each_other():
     assert np.exp(drawn[-1]) > 2.5
 
 
-@pytest.mark.parametrize("n_events", [0, 20])
-def test_fewer_than_five_cells_are_left_alone(n_events):
-    cells = amplitudes([1.0, 2.0, 4.0, 8.0], n_events=n_events)
-    (drawn,) = drawn_to_population([cells])
-    np.testing.assert_array_equal(drawn, cells.log_alpha)
+def test_evident_amplitudes_correct_the_guesses_the_more_there_are():
+    guesses = amplitudes([2.5, 3.0, 3.5], own_sd=0.3, evident=False)
+
+    def corrected(n_evident):
+        return np.exp(drawn_to_population([amplitudes([1.0] * n_evident), guesses])[1].mean())
+
+    means = [corrected(n) for n in (0, 1, 2, 3, 4, 5, 6, 20)]
+    assert means[0] == pytest.approx(3.0, rel=0.03)
+    assert all(later < before for before, later in itertools.pairwise(means))
+    assert means[-1] < 1.3
+    # No number of cells is a border.
+    assert all(later > 0.85 * before for before, later in itertools.pairwise(means[2:-1]))
+
+
+def test_one_cell_that_is_unlike_the_others_does_not_move_them():
+    cells = [amplitudes([1.0] * 10 + [20.0]), amplitudes([1.0], own_sd=0.5)]
+    assert np.exp(drawn_to_population(cells)[1][0]) < 1.15
+
+
+def test_a_cell_alone_keeps_what_it_has():
+    for evident in (True, False):
+        cell = amplitudes([2.0], own_sd=0.4, evident=evident)
+        np.testing.assert_array_equal(drawn_to_population([cell])[0], cell.log_alpha)
     assert drawn_to_population([]) == []
+
+
+def test_slabs_keep_their_cells():
+    whole = amplitudes([1.0, 1.5, 0.7, 2.0, 1.1], own_sd=0.3)
+    parts = [amplitudes([1.0], own_sd=0.3), amplitudes([1.5, 0.7, 2.0, 1.1], own_sd=0.3)]
+    drawn = drawn_to_population(parts)
+    assert [one.size for one in drawn] == [1, 4]
+    np.testing.assert_array_equal(np.concatenate(drawn), drawn_to_population([whole])[0])
 
 
 def test_cells_without_a_recording_stay_unknown():

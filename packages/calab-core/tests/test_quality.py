@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import zarr
 from calab_core import Quality, build_kernel, quality, run_cadecon
-from calab_core._residual import autocorrelation, joined, longest_run
+from calab_core._residual import autocorrelation, joined
 
 FS, NOISE, ALPHA = 30.0, 0.2, 2.0
 
@@ -178,11 +178,9 @@ def test_autocorrelation_without_pairs_or_variance_is_unknown():
     assert np.isnan(autocorrelation(np.full(50, 0.1), np.ones(50, bool), [], 3)).all()
 
 
-def test_neighbours_and_runs():
+def test_neighbours():
     seen = np.array([1, 1, 0, 1, 1, 1], bool)
     np.testing.assert_array_equal(joined(seen, [0, 4]), [1, 0, 0, 0, 1])
-    assert longest_run(np.array([1, 0, 1, 1, 1], bool)) == 3
-    assert longest_run(np.zeros(0, bool)) == 0
 
 
 def test_an_excluded_cell_without_a_fit_has_figures_of_its_trace(make):

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["as_batch", "as_real", "as_segments", "as_traces"]
+__all__ = ["LARGEST", "as_batch", "as_real", "as_segments", "as_traces"]
+
+#: Largest sample that spikes are looked for in, with room for what fits make of it in single
+#: precision.
+LARGEST = 1e30
 
 
 def as_real(name: str, values: ArrayLike) -> NDArray[np.float64]:

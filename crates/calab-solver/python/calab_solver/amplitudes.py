@@ -107,8 +107,8 @@ class Amplitudes:
     evident : numpy.ndarray of bool, shape (n_cells,)
         Whether the events are whole multiples of the amplitude beyond doubt.
     doubtful : numpy.ndarray of bool, shape (n_cells,)
-        Whether there is another reason to claim nothing, such as a baseline that drifts: what
-        evident events say is still the best guess then.
+        Whether a baseline that may drift forbids to claim it; what evident events say is still the
+        best guess then.
     """
 
     events: Events
@@ -139,18 +139,36 @@ class Amplitudes:
         return (self.n_events >= KNOWN_EVENTS) & large & self.evident & ~self.doubtful
 
     def doubted(self, cells: NDArray[np.bool_]) -> Amplitudes:
-        """Claim nothing of some cells.
+        """Claim nothing of some cells, but believe their events.
 
         Parameters
         ----------
         cells : numpy.ndarray of bool, shape (n_cells,)
-            Which of them, whatever else may have made their events.
+            Those whose baseline may drift.
 
         Returns
         -------
         Amplitudes
         """
         return replace(self, doubtful=self.doubtful | cells)
+
+    def spoilt(self, cells: NDArray[np.bool_]) -> Amplitudes:
+        """Claim nothing of some cells, and believe their events less.
+
+        Parameters
+        ----------
+        cells : numpy.ndarray of bool, shape (n_cells,)
+            Those of which an event is no spike or spikes: cut by a ceiling, or under a kernel that
+            is none.
+
+        Returns
+        -------
+        Amplitudes
+        """
+        # An error of its own, beside the one that guesses have in common.
+        more = np.where(self.evident, np.sqrt(2.0), 1.0) * UNEVIDENT_SD
+        log_sd = np.where(cells, np.hypot(self.log_sd, more), self.log_sd)
+        return replace(self, evident=self.evident & ~cells, log_sd=log_sd)
 
 
 def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitudes:

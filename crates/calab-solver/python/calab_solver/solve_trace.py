@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._parameters import as_count, as_flag, as_number
-from ._traces import as_real, as_traces
+from ._traces import LARGEST, as_real, as_traces
 from .amplitudes import Kernels, measure_amplitudes
+from .clipping import is_clipped
 from .inference import Spikes, infer_spikes
 from .lag import grid_lag
 from .noise import noise_level
@@ -206,8 +207,8 @@ def solve_trace(
     Raises
     ------
     ValueError
-        For a trace of other than one axis, an infinite sample, a parameter out of range, or more
-        than 2**26 bins.
+        For a trace of other than one axis, an infinite sample or one beyond 1e30, a parameter out
+        of range, or more than 2**26 bins.
     TypeError
         For a trace or parameters that are not numbers, or flags that are not true or false.
     KeyboardInterrupt
@@ -236,7 +237,7 @@ def solve_trace(
     kernels = Kernels(as_number("fs", fs), *columns, grid, segments, n_threads)
     noise = np.atleast_1d(noise_level(cells, kernels.fs, segments=segments))
     removed, working = separate(cells, kernels, noise, slow, fast)
-    amplitudes = measure_amplitudes(working, kernels, noise)
+    amplitudes = measure_amplitudes(working, kernels, noise).spoilt(_clipped(cells))
     spikes = infer_spikes(
         working,
         kernels,
@@ -275,10 +276,22 @@ def solve_trace(
     )
 
 
+def _clipped(cells: Array) -> NDArray[np.bool_]:
+    return np.array([is_clipped(cell) for cell in cells], dtype=np.bool_)
+
+
 def _one_cell(trace: ArrayLike) -> Array:
     cells = as_traces("trace", trace)
     if np.ndim(trace) != 1:
         raise ValueError(f"trace: expected shape (n_frames,), got {np.shape(trace)}")
+    # Infinite samples are refused further on.
+    large = np.flatnonzero(np.isfinite(cells[0]) & (np.abs(cells[0]) > LARGEST))
+    if large.size:
+        frame = int(large[0])
+        raise ValueError(
+            f"trace: expected samples within {LARGEST:g}, got {cells[0, frame]:g} at frame {frame}"
+            " (scale the trace)"
+        )
     return cells
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from calab_solver._parameters import as_choice
+from calab_solver.clipping import is_clipped
 from numpy.typing import ArrayLike, NDArray
 
-from ._residual import autocorrelation, explained, is_clipped, joined
+from ._residual import autocorrelation, explained, joined
 
 if TYPE_CHECKING:
     from .cadecon.result import CaDeconResult

@@ -179,8 +179,8 @@ def _measure(
     times = recording.kernels(cells.tau_rise[part], cells.tau_decay[part])
     amplitudes = measure_amplitudes(working, times, recording.noise[slab.rows])
     # Under a kernel that was not found nothing is a whole multiple of anything.
-    doubtful = survey.clipped[part] | (found.bound is not None)
-    return survey.drift.doubted(amplitudes, part).doubted(doubtful)
+    spoilt = survey.clipped[part] | (found.bound is not None)
+    return survey.drift.doubted(amplitudes, part).spoilt(spoilt)
 
 
 def _baselines(

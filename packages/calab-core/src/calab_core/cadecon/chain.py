@@ -14,7 +14,7 @@ from .kernel import Array, Kernel
 from .windows import Windows
 from .working import Recording
 
-__all__ = ["LEAST_EVENTS", "holds", "is_lost", "sample_windows"]
+__all__ = ["LEAST_EVENTS", "MANY_FRAMES", "holds", "is_lost", "sample_windows"]
 
 #: Frames on which the chain runs at most, which bounds its time: on few until the kernel is near,
 #: then on more, which know it better, and on many where these leave it noisy.

@@ -75,7 +75,7 @@ class Drift:
         return said | dict.fromkeys(self.unsure, AMBIGUOUS)
 
     def doubted(self, amplitudes: Amplitudes, cells: NDArray[np.int64]) -> Amplitudes:
-        """Withdraw amplitudes that drift, or what a trend leaves of it, may have made.
+        """Claim no amplitudes that drift, or what a trend leaves of it, may have made.
 
         Parameters
         ----------

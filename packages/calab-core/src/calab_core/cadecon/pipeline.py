@@ -36,6 +36,10 @@ MOST_CELLS = 1000
 #: Share of drifting cells above which the kernel is theirs, and what is said of it.
 MOSTLY = 0.5
 MOVING = "trends were taken off {} of {} cells, and what is left of them may pass for transients"
+UNSURE = (
+    "in {} of {} cells activity cannot be told from drift; the kernel of the fewest events may then"
+    " be far too short"
+)
 
 
 def run_cadecon(
@@ -218,9 +222,12 @@ def _resolve(
 
 def _doubt(found: Found, survey: Survey, cells: Cells) -> str | None:
     """Gather why the kernel should not be trusted; what may have caused the rest comes first."""
-    doubts, usable, drifting = [], survey.usable.size, len(survey.drift.trends)
+    doubts, usable = [], survey.usable.size
+    drifting, unsure = len(survey.drift.trends), len(survey.drift.unsure)
     if drifting > MOSTLY * usable:
         doubts.append(MOVING.format(drifting, usable))
+    elif found.method == "searched" and unsure > MOSTLY * usable:
+        doubts.append(UNSURE.format(unsure, usable))
     if found.bound is not None:
         doubts.append(found.bound)
     if usable and not doubts:

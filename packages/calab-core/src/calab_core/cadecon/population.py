@@ -5,25 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from calab_solver.amplitudes import KNOWN_EVENTS, Amplitudes
+from calab_solver.amplitudes import UNEVIDENT_SD, Amplitudes
 from numpy.typing import NDArray
 
 __all__ = ["drawn_to_population"]
 
 Array = NDArray[np.float64]
 
-#: Fewest cells that make a population.
-POPULATION = 5
 #: Standard deviation of the logarithm of the amplitude over a population before anything is known
 #: of it, and how many cells that knowledge is worth: five cells say little of their own spread.
-#: That of ten data sets with known spikes is 0.2 to 0.8, its root mean square 0.47.
-USUAL_SPREAD, USUAL_CELLS = 0.45, 10
+#: That of neurons with known spikes is in `benchmarks/limits.py`.
+USUAL_SPREAD, USUAL_CELLS = 0.5, 10
+#: Degrees of freedom of the distribution over cells, whose tails leave cells alone that are unlike
+#: the others.
+FREEDOM = 4.0
+#: Rounds in which mean and spread settle, far more than it takes.
+ROUNDS = 50
 
 
 def drawn_to_population(measured: Sequence[Amplitudes]) -> list[Array]:
-    """Draw each cell's amplitude to the population's, as far as its own events leave it unsure.
+    r"""Draw each cell's amplitude to the population's, as far as its own events leave it unsure.
 
-    The population is the cells whose amplitude is known, or, if these are few, those with events.
+    With :math:`m_i` the logarithm that the events of a cell give, :math:`d_i` its deviation and
+    :math:`u_i` 1 where the amplitude is not evident,
+
+    .. math:: m_i = a_i + u_i b + d_i \varepsilon_i, \qquad a_i \sim M + S\, t_4, \qquad
+              b \sim \mathcal N(0, 0.5^2)
+
+    for what bursts do to one guess they do to all of them: where no amplitude is evident nothing
+    tells :math:`b`, and guesses are only drawn together; those that are evident correct the others.
 
     Parameters
     ----------
@@ -33,27 +43,38 @@ def drawn_to_population(measured: Sequence[Amplitudes]) -> list[Array]:
     Returns
     -------
     list of numpy.ndarray, shape (n_cells_of_slab,)
-        Logarithms of the amplitudes; NaN where nothing was recorded.
+        Logarithms :math:`a_i` of the amplitudes; NaN where nothing was recorded.
     """
     if not measured:
         return []
-    log_alpha = np.concatenate([amplitudes.log_alpha for amplitudes in measured])
-    log_sd = np.concatenate([amplitudes.log_sd for amplitudes in measured])
-    population = np.concatenate([amplitudes.known for amplitudes in measured])
-    if population.sum() < POPULATION:
-        population = np.concatenate([one.n_events >= KNOWN_EVENTS for one in measured])
-        # What bursts do to one guess they do to all: no reason to leave one's own for theirs.
-        log_sd = np.concatenate([amplitudes.own_sd for amplitudes in measured])
-    if population.sum() >= POPULATION:
-        centre = np.median(log_alpha[population])
-        variance = _variance(log_alpha[population] - centre)
-        log_alpha = centre + variance / (variance + log_sd**2) * (log_alpha - centre)
+    logs = np.concatenate([amplitudes.log_alpha for amplitudes in measured])
+    deviations = np.concatenate([amplitudes.own_sd for amplitudes in measured])
+    guessed = np.concatenate([~amplitudes.evident for amplitudes in measured])
+    known = np.isfinite(logs) & np.isfinite(deviations)
+    logs[known] = _drawn(logs[known], deviations[known] ** 2, guessed[known].astype(np.float64))
     borders = np.cumsum([amplitudes.log_alpha.size for amplitudes in measured])[:-1]
-    return np.split(log_alpha, borders)
+    return np.split(logs, borders)
 
 
-def _variance(deviations: Array) -> float:
-    """Variance of the logarithms over a population."""
-    observed = (1.4826 * np.median(np.abs(deviations))) ** 2
-    usual = USUAL_CELLS * USUAL_SPREAD**2
-    return float((deviations.size * observed + usual) / (deviations.size + USUAL_CELLS))
+def _drawn(logs: Array, noise: Array, guessed: Array) -> Array:
+    """Posterior means of the amplitudes; mean, common error and spread by their best values."""
+    if logs.size < 2:
+        return logs
+    spread, trust = USUAL_SPREAD**2, np.ones_like(logs)
+    for _ in range(ROUNDS):
+        variances = spread + noise
+        mean, error = _regressed(logs, guessed, trust / variances)
+        left, share = logs - mean - error * guessed, spread / variances
+        trust = (FREEDOM + 1) / (FREEDOM + left**2 / variances)
+        # Of a cell that tells little the spread is what it was.
+        squares = trust * (share * left) ** 2 + share * noise
+        spread = (squares.sum() + USUAL_CELLS * USUAL_SPREAD**2) / (logs.size + USUAL_CELLS)
+    return np.asarray(mean + share * left)
+
+
+def _regressed(logs: Array, guessed: Array, weights: Array) -> tuple[float, float]:
+    """Mean of the population, and the error that guesses have in common."""
+    all_, some = weights.sum(), weights @ guessed
+    matrix = np.array([[all_, some], [some, some + UNEVIDENT_SD**-2]])
+    middle, error = np.linalg.solve(matrix, np.array([weights @ logs, (weights * guessed) @ logs]))
+    return float(middle), float(error)

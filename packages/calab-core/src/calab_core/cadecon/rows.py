@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from calab_solver._traces import as_batch
+from calab_solver._traces import LARGEST, as_batch
 from numpy.typing import NDArray
 
 from ..blockwise import loaded
@@ -15,9 +15,6 @@ from ..slabs import MakeSink, is_source, made_sinks, numbered, slab_size, slabs
 from .working import block_cells, blocks
 
 __all__ = ["Frames", "Rows"]
-
-#: Largest sample, with room for what fits make of it in single precision.
-LARGEST = 1e30
 
 
 class Rows:

@@ -10,7 +10,7 @@ import numpy as np
 from calab_solver import SampledKernel
 from numpy.typing import NDArray
 
-from .chain import LEAST_EVENTS, holds, is_lost, sample_windows
+from .chain import LEAST_EVENTS, MANY_FRAMES, holds, is_lost, sample_windows
 from .kernel import Array, Kernel, Score, Step, bound_of, change, grid_search, most_forgiven, refine
 from .subsets import Subset, place_subsets
 from .windows import Windows, gather
@@ -54,7 +54,9 @@ class Found:
     subsets : list of Subset
         Where it was looked for.
     n_events : int
-        Events of the subsets under the kernel; without any the kernel is assumed.
+        Events of the subsets under the kernel.
+    assumed : bool
+        Whether none were found, so that a usual kernel stands in.
     bound : str, optional
         The bound on which the search ended, in words: then no kernel was found.
     """
@@ -67,6 +69,7 @@ class Found:
     converged_at: int | None = None
     subsets: list[Subset] = field(default_factory=list)
     n_events: int = 0
+    assumed: bool = True
     bound: str | None = None
 
     @property
@@ -74,7 +77,7 @@ class Found:
         """How the kernel was found: ``"sampled"``, ``"searched"`` or ``"assumed"``."""
         if self.is_sampled:
             return "sampled"
-        return "searched" if self.n_events else "assumed"
+        return "assumed" if self.assumed else "searched"
 
 
 def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Report) -> Found:
@@ -93,32 +96,20 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
     -------
     Found
     """
-    settings = recording.settings
-    subsets = place_subsets(usable.size, recording.traces.shape[1], settings)
+    n_cells, n_frames = usable.size, recording.traces.shape[1]
+    subsets = place_subsets(n_cells, n_frames, recording.settings)
+    whole = [Subset(0, n_cells, 0, n_frames)]
     search = _begun(recording, usable, subsets, report)
-    whole = Subset(0, usable.size, 0, recording.traces.shape[1])
-    if search.found.n_events < LEAST_EVENTS and subsets != [whole]:
+    if search.found.n_events < LEAST_EVENTS and subsets != whole:
         # So few events are easily missed by a part of the recording, and cost little.
-        search = _begun(recording, usable, [whole], report)
-    found = search.found
-    if found.n_events == 0:
-        return found
-    # The kernels of cells are corrected by what the search misses, so it has to end.
-    per_cell = settings.kernel == "per_cell"
-    search.go_on(settings.max_iterations if per_cell else EARLY)
-    # A kernel at the end of what is plausible is most likely of a wrong rate, and has none to give.
-    if found.n_events >= LEAST_EVENTS and bound_of(search.step) is None:
-        found.sampled = sample_windows(search.windows, found.searched, report)
-        search.take_sampled(found.searched)
-        if is_lost(found.sampled, found.searched):
-            search.sample_again()
-    if not found.is_sampled:
-        search.go_on(settings.max_iterations)
-        # Against the end of the search it may hold what did not against its beginning.
-        search.take_sampled(found.searched)
-    if not found.is_sampled:
-        search.refuse_bound()
-    return found
+        search, subsets = _begun(recording, usable, whole, report), whole
+    search.go_through()
+    if search.lost and subsets != whole and n_cells * n_frames <= MANY_FRAMES:
+        # A part has no lowest point near the kernel, where bursts are large and cells few.
+        again = _begun(recording, usable, whole, report)
+        again.go_through()
+        search = search if again.lost else again
+    return search.found
 
 
 def _begun(
@@ -137,6 +128,34 @@ class _Search:
         self.settings = windows.recording.settings
         self.step = Step(found.kernel)
         self.iteration = self.resting = 0
+        #: Whether the average over explanations ran away from every kernel that it began with.
+        self.lost = False
+
+    def go_through(self) -> None:
+        """Refine the kernel, and average over explanations where their model holds."""
+        found, end = self.found, self.settings.max_iterations
+        if found.assumed:
+            self.assume()
+            return
+        # The kernels of cells are corrected by what the search misses, so it has to end.
+        per_cell = self.settings.kernel == "per_cell"
+        self.go_on(end if per_cell else EARLY)
+        # At the end of what is plausible it is most likely of a wrong rate, and has none to give.
+        if found.n_events >= LEAST_EVENTS and bound_of(self.step) is None:
+            found.sampled = sample_windows(self.windows, found.searched, self.report)
+            self.take_sampled(found.searched)
+            if is_lost(found.sampled, found.searched):
+                self.sample_again()
+                self.lost = True
+        if not found.is_sampled:
+            self.go_on(end)
+            # Against the end of the search it may hold what did not against its beginning.
+            self.take_sampled(found.searched)
+        if not found.is_sampled:
+            self.refuse_bound()
+            if found.n_events == 0 and found.bound is None:
+                self.assume()
+        self.lost = self.lost and not found.is_sampled
 
     def begin(self) -> None:
         """Take the best kernel of the grid."""
@@ -145,6 +164,7 @@ class _Search:
         self.step = grid_search(self.windows.total, self.windows.forgiving)
         self._note(self.step.kernel, None, "searched")
         if self.found.n_events:
+            self.found.assumed = False
             self.found.kernel = self.found.searched = self.step.kernel
 
     def go_on(self, end: int) -> None:
@@ -174,6 +194,11 @@ class _Search:
             rate = self.windows.recording.fs
             self.found.bound = f"{bound}: is fs, {rate:g} Hz, the rate of these traces?"
             self.found.converged_at = None
+
+    def assume(self) -> None:
+        """Let a usual kernel stand in where the search ended without events."""
+        self.found.assumed, self.found.kernel, self.found.converged_at = True, FALLBACK, None
+        self._note(FALLBACK, None, "assumed")
 
     def sample_again(self) -> None:
         """Begin averaging elsewhere, and go back where that is refused too.

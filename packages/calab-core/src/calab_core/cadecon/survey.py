@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from calab_solver.clipping import is_clipped
 from numpy.typing import NDArray
 
-from .._residual import is_clipped
 from .drift import Drift, find_drift
 from .rows import Rows
 from .screen import screen
