@@ -229,6 +229,15 @@ def test_convergence_tells_the_sampled_kernel_from_the_search(result: CaDeconRes
     assert axes.get_title(loc="left") == expected
 
 
+def test_convergence_tells_an_assumed_kernel_from_the_search(result: CaDeconResult) -> None:
+    history = [dict(one) for one in result.metadata["history"]]
+    history[-1] |= {"method": "assumed", "kernel_change": None}
+    metadata = result.metadata | {"history": history, "kernel_method": "assumed"}
+    axes = calab.plot_convergence(result._replace(metadata=metadata))
+    assert axes.get_title(loc="left") == "no events: the kernel is assumed"
+    assert len(line(axes, "kernel")) == len(line(axes, "decay time")) == len(history) - 1
+
+
 def test_convergence_marks_where_nothing_changed(result: CaDeconResult) -> None:
     history = [dict(one) for one in result.metadata["history"]]
     history[4] |= {"kernel_change": 0.0, "tau_decay": history[3]["tau_decay"]}

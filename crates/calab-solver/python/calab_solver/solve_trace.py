@@ -52,7 +52,8 @@ class SolveTraceDetails:
     alpha_sd : float
         Standard error of `alpha`; NaN without spikes.
     scale_known : bool
-        Whether the events determine the amplitude of one spike. If not, counts are proportions.
+        Whether the events determine the amplitude of one spike; never where a ceiling cuts the
+        trace. If not, counts are proportions.
     null_level : float
         Amplitude that events reach where there are no spikes, in units of the trace.
     n_events : int

@@ -132,7 +132,8 @@ def run_cadecon(
     -----
     UserWarning
         If the kernel ends on a bound of the search, as under a wrong `fs`, and is not called
-        converged; if most cells drift; if there are no spikes; or if it is assumed.
+        converged; if most cells drift, or may drift and the kernel is the searched one; if there
+        are no spikes; or if it is assumed.
         ``metadata["kernel_doubt"]`` says the same.
 
     References

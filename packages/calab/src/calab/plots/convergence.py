@@ -50,8 +50,9 @@ def plot_convergence(result: CaDeconResult, *, ax: Axes | None = None) -> Axes:
     details_of(result)
     ax = axes_for(ax)
     history = result.metadata.get("history") or []
-    # The average is no step of the search: how far it lies from where that ended is no change.
-    searched = history[:-1] if _is_sampled(history) else history
+    # Neither an average nor a kernel that stands in is a step of the search: how far they lie from
+    # where that ended is no change.
+    searched = [entry for entry in history if entry.get("method", "searched") == "searched"]
     iterations = _column(searched, "iteration")
     series = [
         (_column(searched, "kernel_change"), FIT, "kernel"),
