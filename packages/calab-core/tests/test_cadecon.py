@@ -367,6 +367,41 @@ def test_where_a_part_leads_nowhere_the_whole_recording_is_looked_at(small, monk
     assert len(result.details.subset_kernels) == 1
 
 
+def test_a_whole_recording_that_gives_no_average_leaves_the_part(small, monkeypatch):
+    def lost(*given, **options):
+        return replace(sample_kernel(*given, **options), tau_rise=0.001, tau_decay=0.01)
+
+    monkeypatch.setattr(chain, "sample_kernel", lost)
+    begun = search._begun
+
+    def worse(recording, usable, subsets, report):
+        made = begun(recording, usable, subsets, report)
+        if len(subsets) == 1:
+            made.step = replace(made.step, kernel=Kernel(0.4, SEED_DECAYS[-1]))
+            made.go_on = lambda end: None
+        return made
+
+    monkeypatch.setattr(search, "_begun", worse)
+    result = run_cadecon(small, FS)
+    assert len(result.details.subset_kernels) > 1
+    assert result.metadata["kernel_doubt"] is None
+    assert result.metadata["tau_decay"] == pytest.approx(DECAY, rel=0.2)
+
+
+def test_an_average_that_stays_but_does_not_fit_is_no_reason_to_look_again(small, monkeypatch):
+    answers = []
+
+    def misfit(*given, **options):
+        found = replace(sample_kernel(*given, **options), excess=2.0)
+        answers.append(found)
+        return found if len(answers) > 1 else replace(found, tau_rise=0.001, tau_decay=0.01)
+
+    monkeypatch.setattr(chain, "sample_kernel", misfit)
+    result = run_cadecon(small, FS)
+    assert result.metadata["kernel_method"] == "searched"
+    assert len(result.details.subset_kernels) > 1
+
+
 def test_a_kernel_per_cell_needs_the_end_of_the_search(small):
     metadata = run_cadecon(small, FS, kernel="per_cell").metadata
     assert metadata["kernel_method"] == metadata["history"][-1]["method"] == "sampled"

@@ -227,8 +227,6 @@ def _doubt(found: Found, survey: Survey, cells: Cells) -> str | None:
     drifting, unsure = len(survey.drift.trends), len(survey.drift.unsure)
     if drifting > MOSTLY * usable:
         doubts.append(MOVING.format(drifting, usable))
-    elif found.method == "searched" and unsure > MOSTLY * usable:
-        doubts.append(UNSURE.format(unsure, usable))
     if found.bound is not None:
         doubts.append(found.bound)
     if usable and not doubts:
@@ -236,6 +234,8 @@ def _doubt(found: Found, survey: Survey, cells: Cells) -> str | None:
             doubts.append("no spike was found")
         elif found.method == "assumed":
             doubts.append("it was assumed, for no event was found where it was looked for")
+        elif found.method == "searched" and drifting + unsure > MOSTLY * usable:
+            doubts.append(UNSURE.format(drifting + unsure, usable))
     return "; ".join(doubts) or None
 
 

@@ -12,15 +12,15 @@ __all__ = ["drawn_to_population"]
 
 Array = NDArray[np.float64]
 
-#: Standard deviation of the logarithm of the amplitude over a population before anything is known
-#: of it, and how many cells that knowledge is worth: five cells say little of their own spread.
-#: That of neurons with known spikes is in `benchmarks/limits.py`.
+#: Spread of the logarithm of the amplitude over a population before anything is known of it, and
+#: how many cells that knowledge is worth: five cells say little of their own spread. That of
+#: neurons with known spikes is in `benchmarks/limits.py`.
 USUAL_SPREAD, USUAL_CELLS = 0.5, 10
-#: Degrees of freedom of the distribution over cells, whose tails leave cells alone that are unlike
-#: the others.
+#: Degrees of freedom of Student's distribution, as whose members cells say where the population
+#: lies: a cell unlike the others does not move it.
 FREEDOM = 4.0
-#: Rounds in which mean and spread settle, far more than it takes.
-ROUNDS = 50
+#: Most rounds in which mean and spread settle, and the change of the latter at which they have.
+ROUNDS, SETTLED = 5000, 1e-9
 
 
 def drawn_to_population(measured: Sequence[Amplitudes]) -> list[Array]:
@@ -29,11 +29,13 @@ def drawn_to_population(measured: Sequence[Amplitudes]) -> list[Array]:
     With :math:`m_i` the logarithm that the events of a cell give, :math:`d_i` its deviation and
     :math:`u_i` 1 where the amplitude is not evident,
 
-    .. math:: m_i = a_i + u_i b + d_i \varepsilon_i, \qquad a_i \sim M + S\, t_4, \qquad
+    .. math:: m_i = a_i + u_i b + d_i \varepsilon_i, \qquad a_i \sim \mathcal N(M, S^2), \qquad
               b \sim \mathcal N(0, 0.5^2)
 
     for what bursts do to one guess they do to all of them: where no amplitude is evident nothing
     tells :math:`b`, and guesses are only drawn together; those that are evident correct the others.
+    :math:`M`, :math:`b` and :math:`S` are the likeliest ones, in which a cell that is :math:`z`
+    deviations off counts as :math:`5 / (4 + z^2)` of a cell.
 
     Parameters
     ----------
@@ -43,15 +45,17 @@ def drawn_to_population(measured: Sequence[Amplitudes]) -> list[Array]:
     Returns
     -------
     list of numpy.ndarray, shape (n_cells_of_slab,)
-        Logarithms :math:`a_i` of the amplitudes; NaN where nothing was recorded.
+        Logarithms :math:`a_i` of the amplitudes; :math:`m_i` where there was no event, NaN where
+        nothing was recorded.
     """
     if not measured:
         return []
     logs = np.concatenate([amplitudes.log_alpha for amplitudes in measured])
     deviations = np.concatenate([amplitudes.own_sd for amplitudes in measured])
     guessed = np.concatenate([~amplitudes.evident for amplitudes in measured])
-    known = np.isfinite(logs) & np.isfinite(deviations)
-    logs[known] = _drawn(logs[known], deviations[known] ** 2, guessed[known].astype(np.float64))
+    # Without events there is but a prior, which is no more often true for being repeated.
+    seen = np.concatenate([amplitudes.n_events > 0 for amplitudes in measured]) & np.isfinite(logs)
+    logs[seen] = _drawn(logs[seen], deviations[seen] ** 2, guessed[seen].astype(np.float64))
     borders = np.cumsum([amplitudes.log_alpha.size for amplitudes in measured])[:-1]
     return np.split(logs, borders)
 
@@ -68,13 +72,19 @@ def _drawn(logs: Array, noise: Array, guessed: Array) -> Array:
         trust = (FREEDOM + 1) / (FREEDOM + left**2 / variances)
         # Of a cell that tells little the spread is what it was.
         squares = trust * (share * left) ** 2 + share * noise
+        before = spread
         spread = (squares.sum() + USUAL_CELLS * USUAL_SPREAD**2) / (logs.size + USUAL_CELLS)
+        if abs(spread - before) <= SETTLED * before:
+            break
     return np.asarray(mean + share * left)
 
 
 def _regressed(logs: Array, guessed: Array, weights: Array) -> tuple[float, float]:
     """Mean of the population, and the error that guesses have in common."""
-    all_, some = weights.sum(), weights @ guessed
-    matrix = np.array([[all_, some], [some, some + UNEVIDENT_SD**-2]])
-    middle, error = np.linalg.solve(matrix, np.array([weights @ logs, (weights * guessed) @ logs]))
+    # Sums and not products of matrices, whose rounding depends on threads.
+    some = (weights * guessed).sum()
+    matrix = np.array([[weights.sum(), some], [some, some + UNEVIDENT_SD**-2]])
+    middle, error = np.linalg.solve(
+        matrix, np.array([(weights * logs).sum(), (weights * guessed * logs).sum()])
+    )
     return float(middle), float(error)

@@ -104,11 +104,12 @@ def shared_kernel(recording: Recording, usable: NDArray[np.int64], report: Repor
         # So few events are easily missed by a part of the recording, and cost little.
         search, subsets = _begun(recording, usable, whole, report), whole
     search.go_through()
-    if search.lost and subsets != whole and n_cells * n_frames <= MANY_FRAMES:
+    lost = search.lost and not search.found.is_sampled
+    if lost and subsets != whole and n_cells * n_frames <= MANY_FRAMES:
         # A part has no lowest point near the kernel, where bursts are large and cells few.
         again = _begun(recording, usable, whole, report)
         again.go_through()
-        search = search if again.lost else again
+        search = again if again.found.is_sampled else search
     return search.found
 
 
@@ -128,7 +129,7 @@ class _Search:
         self.settings = windows.recording.settings
         self.step = Step(found.kernel)
         self.iteration = self.resting = 0
-        #: Whether the average over explanations ran away from every kernel that it began with.
+        #: Whether the average over explanations ran away from both kernels that it began with.
         self.lost = False
 
     def go_through(self) -> None:
@@ -145,8 +146,7 @@ class _Search:
             found.sampled = sample_windows(self.windows, found.searched, self.report)
             self.take_sampled(found.searched)
             if is_lost(found.sampled, found.searched):
-                self.sample_again()
-                self.lost = True
+                self.lost = not self.sample_again()
         if not found.is_sampled:
             self.go_on(end)
             # Against the end of the search it may hold what did not against its beginning.
@@ -155,7 +155,6 @@ class _Search:
             self.refuse_bound()
             if found.n_events == 0 and found.bound is None:
                 self.assume()
-        self.lost = self.lost and not found.is_sampled
 
     def begin(self) -> None:
         """Take the best kernel of the grid."""
@@ -197,14 +196,16 @@ class _Search:
 
     def assume(self) -> None:
         """Let a usual kernel stand in where the search ended without events."""
-        self.found.assumed, self.found.kernel, self.found.converged_at = True, FALLBACK, None
+        self.found.assumed, self.found.converged_at = True, None
+        self.found.kernel = self.found.searched = FALLBACK
         self._note(FALLBACK, None, "assumed")
 
-    def sample_again(self) -> None:
+    def sample_again(self) -> bool:
         """Begin averaging elsewhere, and go back where that is refused too.
 
         Where bursts are large, the fewest events may need a kernel so short that the average runs
         away from it. The score that forgives knows better, above a foot that it chose itself.
+        Return whether the average stayed near that start.
         """
         windows = self.windows
         for _ in range(2):
@@ -212,9 +213,11 @@ class _Search:
             windows.settle(start, deep=True)
         before, self.found.sampled = self.found.sampled, sample_windows(windows, start, self.report)
         self.take_sampled(start, searched=False)
+        stayed = not is_lost(self.found.sampled, start)
         if not self.found.is_sampled:
             self.found.sampled = before
             windows.settle(self.step.kernel, deep=True)
+        return stayed
 
     def take_sampled(self, start: Kernel, *, searched: bool = True) -> None:
         """Take the average over explanations from a start, if there is one and its model holds."""
