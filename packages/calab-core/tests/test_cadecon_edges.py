@@ -147,7 +147,7 @@ def test_a_searched_kernel_of_cells_that_never_rest_is_doubted(
     monkeypatch.setattr(search, "holds", lambda *given, **options: method == "sampled")
     metadata = answer(small)[0].metadata
     assert metadata["kernel_method"] == method
-    expected = f"in {n_unsure} of 6 cells activity cannot be told from drift" if doubted else None
+    expected = f"{n_unsure} of 6 cells drift or are so active" if doubted else None
     if expected is None:
         assert metadata["kernel_doubt"] is None
     else:

@@ -159,7 +159,7 @@ class Amplitudes:
         ----------
         cells : numpy.ndarray of bool, shape (n_cells,)
             Those of which an event is no spike or spikes: cut by a ceiling, or under a kernel that
-            is none.
+            is none. Each call adds to their deviations.
 
         Returns
         -------

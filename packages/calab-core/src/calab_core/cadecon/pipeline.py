@@ -37,8 +37,8 @@ MOST_CELLS = 1000
 MOSTLY = 0.5
 MOVING = "trends were taken off {} of {} cells, and what is left of them may pass for transients"
 UNSURE = (
-    "in {} of {} cells activity cannot be told from drift; the kernel of the fewest events may then"
-    " be far too short"
+    "{} of {} cells drift or are so active that it cannot be told from drift; the kernel of the"
+    " fewest events may then be far too short"
 )
 
 
@@ -101,7 +101,8 @@ def run_cadecon(
     progress : callable, optional
         Called in this thread with a phase (``"drift"``, ``"kernel"``, ``"sampling"``,
         ``"amplitudes"`` or ``"spikes"``), and how much of it is done and in total. Where averaging
-        is refused, ``"kernel"`` goes on after ``"sampling"``, which may also come twice.
+        is refused, ``"kernel"`` goes on after ``"sampling"``, which may also come twice; small
+        recordings may have both begin once more.
     out : callable, optional
         Makes the arrays that hold ``"activity"``, ``"rate"``, ``"reconvolution"`` and
         ``"removed_baseline"``, given this name, the shape, the NumPy type, and the cells that are

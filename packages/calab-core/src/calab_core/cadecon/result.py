@@ -34,7 +34,8 @@ class CaDeconDetails:
     alpha_sd : numpy.ndarray, shape (n_cells,), float64
         Standard error of the amplitude of one spike, in units of the traces.
     scale_known : numpy.ndarray, shape (n_cells,), bool
-        Whether the amplitude of one spike could be determined, so that counts are spikes.
+        Whether the amplitude of one spike could be determined, so that counts are spikes; never
+        of cells that drift, may drift or are clipped.
     converged : numpy.ndarray, shape (n_cells,), bool
         Whether the cell's search for spikes ended by itself and its relaxed activity is certified;
         False for cells that were excluded. Whether the search for the kernel came to rest stands in
