@@ -185,6 +185,18 @@ def test_nothing_is_left_of_a_page_that_fails(
     assert Path("report.html").read_text() == "old"
 
 
+def test_time_constants_have_the_unit_that_suits_them(
+    simulation: SimulationResult, spoilt: CaDeconResult
+) -> None:
+    taus = {"tau_rise": np.full(4, 0.218), "tau_decay": np.array([1.69, 1.69, np.nan, 1.69])}
+    details = dataclasses.replace(spoilt.details, **taus)
+    slow = CaDeconResult(*spoilt, details=details)
+    calab.write_report(slow, simulation.traces, "report.html")
+    text = Path("report.html").read_text("utf-8")
+    assert "<dd>218 ms</dd><dt>rise time</dt>" in text
+    assert "<dd>1.69 s</dd><dt>decay time</dt>" in text
+
+
 def test_a_doubtful_kernel_is_said_at_once(
     simulation: SimulationResult, spoilt: CaDeconResult
 ) -> None:

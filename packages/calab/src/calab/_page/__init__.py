@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calab._versions import versions
+from calab.plots.kernel import time_constant
 
 from .figures import example_figures, figure, overview_figures
 from .tables import cell_table, flag_table, pair_table
@@ -112,8 +113,8 @@ def _glance(result: CaDeconResult, quality: Quality) -> str:
         "cells without a flag": f"{good} of {n_cells}",
         "recorded": _duration(n_frames / result.fs),
         "frames per second": f"{result.fs:.4g}",
-        f"rise time{assumed}": _middle(1000 * result.details.tau_rise, "ms"),
-        f"decay time{assumed}": _middle(1000 * result.details.tau_decay, "ms"),
+        f"rise time{assumed}": _time(result.details.tau_rise),
+        f"decay time{assumed}": _time(result.details.tau_decay),
         "amplitude of one spike known": f"{int(known.sum())} of {n_cells}",
         "one spike over the noise": _middle(quality.snr),
         "variance explained": _middle(100 * quality.pve, "%"),
@@ -132,6 +133,11 @@ def _glance(result: CaDeconResult, quality: Quality) -> str:
 def _middle(values: NDArray[np.floating[Any]], unit: str = "") -> str:
     known = values[np.isfinite(values)]
     return f"{np.median(known):.3g} {unit}".rstrip() if known.size else "unknown"
+
+
+def _time(values: NDArray[np.float64]) -> str:
+    known = values[np.isfinite(values)]
+    return time_constant(float(np.median(known))) if known.size else "unknown"
 
 
 def _duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["plot_kernel"]
+__all__ = ["plot_kernel", "time_constant"]
 
 _LEAST_SHOWN = 0.01
 
@@ -70,9 +70,10 @@ def _times(values: NDArray[np.float64]) -> str:
     known = values[np.isfinite(values)]
     if known.size == 0:
         return "unknown"
-    low, middle, high = (_seconds(v) for v in np.quantile(known, [0.1, 0.5, 0.9]))
+    low, middle, high = (time_constant(v) for v in np.quantile(known, [0.1, 0.5, 0.9]))
     return middle if low == high else f"{middle} ({low} to {high})"
 
 
-def _seconds(value: float) -> str:
-    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
+def time_constant(seconds: float) -> str:
+    """Write a time constant with its unit, milliseconds below a second."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
