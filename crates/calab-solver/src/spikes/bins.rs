@@ -4,7 +4,14 @@
 //! whole transient was recorded, its energy is the same everywhere, so that a table of the phases
 //! ranks all of them without a division.
 
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into the dispatch is compiled for the least instruction set"
+)]
+
 use std::ops::Range;
+
+use fearless_simd::{Simd, dispatch};
 
 use super::field::{Event, Field};
 use super::powers::NOTHING;
@@ -100,6 +107,7 @@ impl Ruler {
     }
 
     /// Whether some of the frames may have a measure from `least` on.
+    #[inline(always)]
     fn may_reach(&self, least: f64, d: &[f64; SIDE], r: &[f64; SIDE]) -> bool {
         if self.table.len() <= FEW {
             return true;
@@ -112,7 +120,7 @@ impl Ruler {
     }
 
     /// No phase of a frame of these states has a larger measure.
-    #[inline]
+    #[inline(always)]
     fn bound(&self, [d, r]: [f64; 2]) -> f64 {
         let [first, last] = [self.table[0], self.table[self.table.len() - 1]];
         let [a, b, c] = self.slack;
@@ -122,6 +130,7 @@ impl Ruler {
         ends + (a * d.abs() + b * r.abs() + c)
     }
 
+    #[inline(always)]
     fn side(&self, d: &[f64; SIDE], r: &[f64; SIDE], out: &mut [f64]) {
         let mut best = [f64::NEG_INFINITY; SIDE];
         for [a, b, c] in &self.table {
@@ -150,7 +159,11 @@ impl Field<'_> {
     /// Writes the largest measure of each of some frames; minus infinity where there are no bins, and
     /// perhaps where it is below `least`.
     pub(super) fn survey(&self, ruler: &Ruler, least: f64, frames: Range<usize>, out: &mut [f64]) {
-        let start = frames.start;
+        dispatch!(self.level, simd => self.survey_with(simd, ruler, least, frames.start, out));
+    }
+
+    #[inline(always)]
+    fn survey_with<S: Simd>(&self, _: S, ruler: &Ruler, least: f64, start: usize, out: &mut [f64]) {
         for (block, out) in out.chunks_mut(SIDE).enumerate() {
             let first = start + block * SIDE;
             let (d, r) = (&self.states.decay[first..], &self.states.rise[first..]);
@@ -247,7 +260,8 @@ impl Field<'_> {
             behind = [behind[0] * self.shape.decay_root, behind[1] * self.shape.rise_root];
             best.consider(frame, states(frame, self.response(frame, behind)));
         }
-        (best.found(), self.at(ruler, spot, own))
+        let own = self.at(ruler, spot, own);
+        (best.found(own), own)
     }
 
     pub(super) fn at(&self, ruler: &Ruler, spot: Spot, states: [f64; 2]) -> Candidate {
@@ -299,8 +313,12 @@ impl<'a> Best<'a> {
         }
     }
 
-    pub(super) fn found(&self) -> Option<Candidate> {
-        self.spot.map(|(spot, states)| self.field.at(self.ruler, spot, states))
+    /// The best bin; `own` if it is that one, in the same states.
+    pub(super) fn found(&self, own: Candidate) -> Option<Candidate> {
+        let found = |(spot, states)| {
+            if spot == own.spot { own } else { self.field.at(self.ruler, spot, states) }
+        };
+        self.spot.map(found)
     }
 }
 

@@ -12,10 +12,13 @@
 
 use std::ops::Range;
 
+use fearless_simd::Level;
 use libm::{frexp, ldexp};
 
 use super::powers::{NOTHING, Powers, flushed};
 use super::shape::{Shape, Spot};
+use super::spread::{self, Frames};
+use super::tournament::Tournament;
 use crate::error::{SolverError, check_positive};
 use crate::segments::{check_segments, segment_ranges};
 
@@ -60,12 +63,20 @@ pub(super) struct States {
 }
 
 impl States {
-    fn zeros(n: usize) -> Self {
+    pub(super) fn zeros(n: usize) -> Self {
         Self { decay: vec![0.0; n], rise: vec![0.0; n] }
     }
 
     pub(super) fn at(&self, frame: usize) -> [f64; 2] {
         [self.decay[frame], self.rise[frame]]
+    }
+
+    /// Becomes some frames of others.
+    pub(super) fn copy_from(&mut self, other: &Self, frames: Range<usize>) {
+        self.decay.clear();
+        self.decay.extend_from_slice(&other.decay[frames.clone()]);
+        self.rise.clear();
+        self.rise.extend_from_slice(&other.rise[frames]);
     }
 
     fn set(&mut self, frame: usize, [decay, rise]: [f64; 2]) {
@@ -99,6 +110,9 @@ pub(super) struct Field<'a> {
     pub(super) unit: f64,
     /// Standard deviation of the noise.
     pub(super) sigma: f64,
+    pub(super) level: Level,
+    /// Of the frames, while events are looked for.
+    pub(super) tournament: Tournament,
 }
 
 impl<'a> Field<'a> {
@@ -147,6 +161,8 @@ impl<'a> Field<'a> {
             recorded,
             unit: 1.0 / scale,
             sigma,
+            level: Level::new(),
+            tournament: Tournament::default(),
         };
         field.look_back();
         field.find_complete();
@@ -180,6 +196,11 @@ impl<'a> Field<'a> {
 
     pub(super) fn seen(&self, frame: usize) -> [f64; 3] {
         [self.seen[0][frame], self.seen[1][frame], self.seen[2][frame]]
+    }
+
+    pub(super) fn seen_over(&self, frames: Range<usize>) -> [&[f64]; 3] {
+        let [dd, dr, rr] = &self.seen;
+        [&dd[frames.clone()], &dr[frames.clone()], &rr[frames]]
     }
 
     /// The trace over recorded frames, and its residual.
@@ -222,12 +243,14 @@ impl<'a> Field<'a> {
     /// Takes a constant off a segment of the trace, below whatever spikes there are.
     pub(super) fn lower(&mut self, segment: usize, constant: f64) {
         let frames = self.segments[segment].clone();
-        for i in frames {
-            self.trace[i] -= self.mask[i] * constant;
-            for states in [&mut self.states, &mut self.plain] {
-                states.decay[i] -= constant * self.ones.decay[i];
-                states.rise[i] -= constant * self.ones.rise[i];
-            }
+        let take = |from: &mut [f64], ones: &[f64]| {
+            let parts = from[frames.clone()].iter_mut().zip(&ones[frames.clone()]);
+            parts.for_each(|(value, one)| *value -= constant * one);
+        };
+        take(&mut self.trace, &self.mask);
+        for states in [&mut self.states, &mut self.plain] {
+            take(&mut states.decay, &self.ones.decay);
+            take(&mut states.rise, &self.ones.rise);
         }
     }
 
@@ -273,30 +296,35 @@ impl<'a> Field<'a> {
 
     /// Computes calcium and states anew, without cutting any transient off; events ascend.
     pub(super) fn refresh(&mut self, events: &[Event]) {
-        self.calcium.fill(0.0);
-        self.states.clone_from(&self.plain);
         let mut rest = events;
         for segment in self.segments.clone() {
             let count = rest.partition_point(|event| event.spot.frame < segment.end);
             let (inside, later) = rest.split_at(count);
-            self.carry_forward(inside, segment.end);
+            self.carry_forward(inside, segment.clone());
             self.carry_back(inside, segment.start);
             rest = later;
         }
     }
 
-    /// Spreads what events make of the frames from each one's own on.
-    fn carry_forward(&mut self, events: &[Event], end: usize) {
+    /// Makes calcium and states those of the trace, and spreads what events make of the frames from
+    /// each one's own on.
+    fn carry_forward(&mut self, events: &[Event], segment: Range<usize>) {
+        let first = events.first().map_or(segment.end, |event| event.spot.frame);
+        let silent = segment.start..first;
+        self.calcium[silent.clone()].fill(0.0);
+        self.states.decay[silent.clone()].copy_from_slice(&self.plain.decay[silent.clone()]);
+        self.states.rise[silent.clone()].copy_from_slice(&self.plain.rise[silent]);
         let mut carried = [0.0; 2];
         for (k, event) in events.iter().enumerate() {
             let [d, r] = self.exponentials(*event);
             carried = [carried[0] + d, carried[1] + r];
-            let next = events.get(k + 1).map_or(end, |event| event.spot.frame);
-            let frames = event.spot.frame..next;
-            let pieces: Vec<_> = self.powers.pieces(frames).collect();
-            for piece in pieces {
-                self.respond(piece.clone(), carried);
-                carried = self.powers.discount(carried, piece.len());
+            let next = events.get(k + 1).map_or(segment.end, |event| event.spot.frame);
+            let mut start = event.spot.frame;
+            while start < next {
+                let end = next.min(start + self.powers.most());
+                self.answer(start..end, carried);
+                carried = self.powers.discount(carried, end - start);
+                start = end;
             }
         }
     }
@@ -308,10 +336,12 @@ impl<'a> Field<'a> {
             let [d, r] = self.response(event.spot.frame, self.exponentials(*event));
             carried = [carried[0] + d, carried[1] + r];
             let before = if k > 0 { events[k - 1].spot.frame } else { start };
-            let pieces: Vec<_> = self.powers.pieces(before..event.spot.frame).rev().collect();
-            for piece in pieces {
-                self.precede(piece.clone(), carried);
-                carried = self.powers.discount(carried, piece.len());
+            let mut end = event.spot.frame;
+            while end > before {
+                let start = before.max(end.saturating_sub(self.powers.most()));
+                self.precede(start..end, carried);
+                carried = self.powers.discount(carried, end - start);
+                end = start;
             }
         }
     }
@@ -328,33 +358,37 @@ impl<'a> Field<'a> {
         [d * dd - r * dr, d * dr - r * rr]
     }
 
+    /// Makes calcium and states those of one transient that stands at `[x, z]` in the first frame.
+    fn answer(&mut self, frames: Range<usize>, [x, z]: [f64; 2]) {
+        let [dd, dr, rr] = &self.seen;
+        let part = Frames {
+            calcium: &mut self.calcium[frames.clone()],
+            decay: &mut self.states.decay[frames.clone()],
+            rise: &mut self.states.rise[frames.clone()],
+            seen: [&dd[frames.clone()], &dr[frames.clone()], &rr[frames.clone()]],
+        };
+        let plain = [&self.plain.decay[frames.clone()], &self.plain.rise[frames.clone()]];
+        spread::answer(self.level, part, plain, self.powers.up(frames.len()), [x, z]);
+    }
+
     /// Takes off frames what a transient makes of them that stands at `[x, z]` in the first one.
     fn respond(&mut self, frames: Range<usize>, [x, z]: [f64; 2]) {
-        let n = frames.len();
-        let (decay, rise) = self.powers.up(n);
-        let calcium = &mut self.calcium[frames.clone()][..n];
-        let d = &mut self.states.decay[frames.clone()][..n];
-        let r = &mut self.states.rise[frames.clone()][..n];
         let [dd, dr, rr] = &self.seen;
-        let (dd, dr, rr) = (&dd[frames.clone()][..n], &dr[frames.clone()][..n], &rr[frames][..n]);
-        for k in 0..n {
-            let (x, z) = (x * decay[k], z * rise[k]);
-            calcium[k] += x - z;
-            d[k] -= x * dd[k] - z * dr[k];
-            r[k] -= x * dr[k] - z * rr[k];
-        }
+        let part = Frames {
+            calcium: &mut self.calcium[frames.clone()],
+            decay: &mut self.states.decay[frames.clone()],
+            rise: &mut self.states.rise[frames.clone()],
+            seen: [&dd[frames.clone()], &dr[frames.clone()], &rr[frames.clone()]],
+        };
+        spread::respond(self.level, part, self.powers.up(frames.len()), [x, z]);
     }
 
     /// Takes off frames what states `[x, z]` behind the last one make of theirs.
     fn precede(&mut self, frames: Range<usize>, [x, z]: [f64; 2]) {
-        let n = frames.len();
-        let (decay, rise) = self.powers.down(n);
-        let d = &mut self.states.decay[frames.clone()][..n];
-        let r = &mut self.states.rise[frames][..n];
-        for k in 0..n {
-            d[k] -= x * decay[k];
-            r[k] -= z * rise[k];
-        }
+        let powers = self.powers.down(frames.len());
+        let decay = &mut self.states.decay[frames.clone()];
+        let rise = &mut self.states.rise[frames];
+        spread::precede(self.level, decay, rise, powers, [x, z]);
     }
 
     /// Adds a spike of this amplitude; returns the frames whose states changed.

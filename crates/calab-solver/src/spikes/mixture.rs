@@ -170,6 +170,7 @@ fn exponential<S: Simd>(simd: S, x: f64x8<S>) -> f64x8<S> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::levels;
     use super::*;
 
     fn example() -> (Vec<f64>, Vec<Part>, Vec<(f64, f64)>) {
@@ -226,18 +227,7 @@ mod tests {
         let (events, parts, weights) = example();
         let shares = Shares::new(&parts, &weights);
         let go = |level| log_mixtures(level, &events, &parts, &shares, &[0.02]);
-        let mut levels = vec![Level::baseline()];
-        #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-        levels.extend(
-            [
-                Level::new().as_sse4_2().map(Level::Sse4_2),
-                Level::new().as_avx2().map(Level::Avx2),
-                Level::new().as_avx512().map(Level::Avx512),
-            ]
-            .into_iter()
-            .flatten(),
-        );
-        for level in levels {
+        for level in levels() {
             assert_eq!(go(level), go(Level::new()));
         }
     }

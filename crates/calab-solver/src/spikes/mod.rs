@@ -20,6 +20,7 @@ mod powers;
 mod pursuit;
 mod scale;
 mod shape;
+mod spread;
 mod tournament;
 
 pub use cells::{

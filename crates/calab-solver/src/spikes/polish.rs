@@ -6,7 +6,7 @@
 use libm::sqrt;
 
 use super::bins::{Best, Candidate, Measure, Ruler};
-use super::field::{Event, Field};
+use super::field::{Event, Field, States};
 use super::pursuit::merged;
 use crate::error::SolverError;
 
@@ -64,7 +64,7 @@ struct Sweep<'a> {
     /// Visited events later than that.
     recent: Vec<Event>,
     /// States around an event without it.
-    states: Vec<[f64; 2]>,
+    states: States,
 }
 
 impl<'a> Sweep<'a> {
@@ -87,7 +87,7 @@ impl<'a> Sweep<'a> {
             at: 0,
             carried: [0.0; 2],
             recent: Vec::new(),
-            states: Vec::new(),
+            states: States::zeros(0),
         }
     }
 
@@ -120,11 +120,12 @@ impl<'a> Sweep<'a> {
     fn best(&self, event: Event) -> (Option<Candidate>, Candidate) {
         let (frame, low) = (event.spot.frame, self.at);
         let mut best = Best::new(self.field, self.ruler);
-        best.consider(frame, self.states[frame - low]);
-        for i in (low..frame).rev().chain(frame + 1..low + self.states.len()) {
-            best.consider(i, self.states[i - low]);
+        best.consider(frame, self.states.at(frame - low));
+        for i in (low..frame).rev().chain(frame + 1..low + self.states.decay.len()) {
+            best.consider(i, self.states.at(i - low));
         }
-        (best.found(), self.field.at(self.ruler, event.spot, self.states[frame - low]))
+        let own = self.field.at(self.ruler, event.spot, self.states.at(frame - low));
+        (best.found(own), own)
     }
 
     /// Finds the states within the window of an event from all other ones.
@@ -136,23 +137,16 @@ impl<'a> Sweep<'a> {
         self.advance(low, segment.start);
         let near = events[k + 1..].iter().take_while(|event| event.spot.frame <= high);
         let behind = k + 1 + near.clone().count();
-        let mut later = match events.get(behind).filter(|event| event.spot.frame < segment.end) {
-            Some(next) => field.powers.discount(self.behind[behind], next.spot.frame - high),
+        let later = match events.get(behind).filter(|event| event.spot.frame < segment.end) {
+            Some(next) => field.powers.discount(self.behind[behind], next.spot.frame - high - 1),
             None => [0.0; 2],
         };
-        let [decay, rise] = [field.shape.decay_root, field.shape.rise_root];
-        self.states.clear();
-        let mut carried = self.carried;
-        for i in low..=high {
-            self.states.push(minus(field.plain.at(i), field.response(i, carried)));
-            carried = [carried[0] * decay, carried[1] * rise];
-        }
-        for state in self.states.iter_mut().rev() {
-            *state = minus(*state, later);
-            later = [later[0] * decay, later[1] * rise];
-        }
+        self.states.copy_from(&field.plain, low..high + 1);
+        let mut around = Around { field, low, states: &mut self.states };
+        around.take_off_behind(low, self.carried);
+        around.take_off_before(high + 1, later);
         for event in self.recent.iter().chain(near) {
-            take_off(field, &mut self.states, low, *event);
+            around.take_off(*event);
         }
     }
 
@@ -176,28 +170,49 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// Takes what an event makes of the states off those of the frames from `low` on.
-fn take_off(field: &Field<'_>, states: &mut [[f64; 2]], low: usize, event: Event) {
-    let [decay, rise] = [field.shape.decay_root, field.shape.rise_root];
-    let (frame, mut own) = (event.spot.frame, field.exponentials(event));
-    let split = (frame - low).min(states.len());
-    let mut before = field.response(frame, own);
-    before = field.powers.discount(before, frame - low - split);
-    let (earlier, later) = states.split_at_mut(split);
-    for state in earlier.iter_mut().rev() {
-        before = [before[0] * decay, before[1] * rise];
-        *state = minus(*state, before);
+/// States of the frames from `low` on, off which is taken what events make of them.
+struct Around<'a> {
+    field: &'a Field<'a>,
+    low: usize,
+    states: &'a mut States,
+}
+
+impl Around<'_> {
+    fn take_off(&mut self, event: Event) {
+        let (frame, own) = (event.spot.frame, self.field.exponentials(event));
+        let split = frame.min(self.low + self.states.decay.len());
+        let at_split = self.field.powers.discount(self.field.response(frame, own), frame - split);
+        self.take_off_before(split, at_split);
+        self.take_off_behind(frame, own);
     }
-    for (i, state) in (frame..).zip(later) {
-        *state = minus(*state, field.response(i, own));
-        own = [own[0] * decay, own[1] * rise];
+
+    /// Takes off the frames before this one what stands at `[x, z]` in it.
+    fn take_off_before(&mut self, frame: usize, [mut x, mut z]: [f64; 2]) {
+        let count = frame - self.low;
+        let decay = self.states.decay[..count].iter_mut().rev();
+        for (d, r) in decay.zip(self.states.rise[..count].iter_mut().rev()) {
+            (x, z) = (x * self.field.shape.decay_root, z * self.field.shape.rise_root);
+            (*d, *r) = (*d - x, *r - z);
+        }
+    }
+
+    /// Takes off this frame and those behind it what a transient makes of them that stands at
+    /// `[x, z]` in it.
+    fn take_off_behind(&mut self, frame: usize, [mut x, mut z]: [f64; 2]) {
+        let end = self.low + self.states.decay.len();
+        if frame >= end {
+            return;
+        }
+        let decay = self.states.decay[frame - self.low..].iter_mut();
+        let states = decay.zip(&mut self.states.rise[frame - self.low..]);
+        let [dd, dr, rr] = self.field.seen_over(frame..end);
+        for (((d, r), dd), (dr, rr)) in states.zip(dd).zip(dr.iter().zip(rr)) {
+            (*d, *r) = (*d - (x * dd - z * dr), *r - (x * dr - z * rr));
+            (x, z) = (x * self.field.shape.decay_root, z * self.field.shape.rise_root);
+        }
     }
 }
 
 fn plus(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
     [a[0] + b[0], a[1] + b[1]]
-}
-
-fn minus(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
-    [a[0] - b[0], a[1] - b[1]]
 }

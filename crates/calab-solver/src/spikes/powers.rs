@@ -1,7 +1,5 @@
 //! Powers of a transient's two roots, so that what a spike changes is no recursion.
 
-use std::ops::Range;
-
 use super::shape::Shape;
 
 /// What is smaller than this, beside samples of about 1, is taken for 0: such numbers are slow.
@@ -49,19 +47,6 @@ impl Powers {
         }
         [d, r]
     }
-
-    /// Frames in pieces that the powers span, from the first on.
-    pub(super) fn pieces(
-        &self,
-        frames: Range<usize>,
-    ) -> impl DoubleEndedIterator<Item = Range<usize>> {
-        let most = self.most();
-        let count = frames.len().div_ceil(most);
-        (0..count).map(move |k| {
-            let start = frames.start + k * most;
-            start..frames.end.min(start + most)
-        })
-    }
 }
 
 pub(super) fn flushed(value: f64) -> f64 {
@@ -81,7 +66,5 @@ mod tests {
         (0..5).for_each(|n| close(powers.up(5).0[n], decay(n)));
         (0..3).for_each(|k| close(powers.down(3).0[k], decay(3 - k)));
         close(powers.discount([2.0, 1.0], 17)[0], 2.0 * decay(17));
-        let pieces: Vec<_> = powers.pieces(3..15).collect();
-        assert_eq!(pieces, [3..8, 8..13, 13..15]);
     }
 }

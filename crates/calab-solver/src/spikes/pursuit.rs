@@ -4,7 +4,6 @@
 
 use super::bins::{Candidate, Measure};
 use super::field::{Event, Field};
-use super::tournament::Tournament;
 use crate::error::SolverError;
 
 /// What makes a bin an event.
@@ -26,10 +25,11 @@ pub(super) fn pursue(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Event>, SolverError> {
     let ruler = field.ruler(Measure::Free);
-    let mut gains = vec![0.0; field.n_frames()];
-    field.survey(&ruler, rule.least, 0..field.n_frames(), &mut gains);
-    let (mut tournament, mut refused) = (Tournament::new(gains), Vec::new());
-    let mut events = Vec::new();
+    // Memory that is asked for once is faster than as often as events are looked for.
+    let mut tournament = std::mem::take(&mut field.tournament);
+    let n = field.n_frames();
+    tournament.start(n, |gains| field.survey(&ruler, rule.least, 0..n, gains));
+    let (mut events, mut refused) = (Vec::new(), Vec::new());
     while let Some((frame, largest)) = tournament.best() {
         if interrupted() {
             return Err(SolverError::Interrupted);
@@ -54,6 +54,7 @@ pub(super) fn pursue(
         }
         tournament.update(&changed);
     }
+    field.tournament = tournament;
     Ok(merged(field, events))
 }
 

@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use fearless_simd::Level;
 use libm::exp;
 use ndarray::Array1;
 use proptest::prelude::*;
@@ -7,6 +8,22 @@ use proptest::prelude::*;
 use super::bins::Measure;
 use super::field::{Event, Field};
 use super::*;
+
+/// Every instruction set of this machine.
+pub(super) fn levels() -> Vec<Level> {
+    let mut levels = vec![Level::baseline()];
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    levels.extend(
+        [
+            Level::new().as_sse4_2().map(Level::Sse4_2),
+            Level::new().as_avx2().map(Level::Avx2),
+            Level::new().as_avx512().map(Level::Avx512),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    levels
+}
 
 const GOING: &dyn Fn() -> bool = &|| false;
 

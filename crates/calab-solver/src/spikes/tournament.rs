@@ -5,19 +5,24 @@ use std::ops::Range;
 /// Gains that share a leaf of the tree.
 const BLOCK: usize = 64;
 
+/// Maxima side by side.
+const SIDE: usize = 8;
+
 /// Gains, and a tree of their maxima: node `k` holds the larger of nodes `2k` and `2k + 1`.
+#[derive(Default)]
 pub(super) struct Tournament {
     pub(super) gains: Vec<f64>,
     tree: Vec<f64>,
 }
 
 impl Tournament {
-    pub(super) fn new(gains: Vec<f64>) -> Self {
-        let leaves = gains.len().div_ceil(BLOCK).next_power_of_two();
-        let all = 0..gains.len();
-        let mut tournament = Self { gains, tree: vec![0.0; 2 * leaves] };
-        tournament.update(&all);
-        tournament
+    /// Starts anew from `n` gains, which `fill` writes.
+    pub(super) fn start(&mut self, n: usize, fill: impl FnOnce(&mut [f64])) {
+        self.gains.resize(n, 0.0);
+        fill(&mut self.gains);
+        self.tree.clear();
+        self.tree.resize(2 * n.div_ceil(BLOCK).next_power_of_two(), 0.0);
+        self.update(&(0..n));
     }
 
     /// Plays again what gains in `changed` decide.
@@ -29,7 +34,7 @@ impl Tournament {
         let (mut first, mut last) = (changed.start / BLOCK, (changed.end - 1) / BLOCK);
         for block in first..=last {
             let gains = &self.gains[block * BLOCK..self.gains.len().min((block + 1) * BLOCK)];
-            self.tree[leaves + block] = gains.iter().copied().fold(0.0, f64::max);
+            self.tree[leaves + block] = largest(gains);
         }
         (first, last) = (first + leaves, last + leaves);
         while first > 1 {
@@ -56,6 +61,19 @@ impl Tournament {
     }
 }
 
+/// The largest gain, or 0.
+fn largest(gains: &[f64]) -> f64 {
+    let larger = |a: f64, b: f64| if b > a { b } else { a };
+    let mut side = [0.0; SIDE];
+    let (whole, rest) = gains.as_chunks::<SIDE>();
+    for chunk in whole {
+        for (largest, gain) in side.iter_mut().zip(chunk) {
+            *largest = larger(*largest, *gain);
+        }
+    }
+    side.into_iter().chain(rest.iter().copied()).fold(0.0, larger)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,7 +81,8 @@ mod tests {
     #[test]
     fn finds_the_first_of_the_largest() {
         for n in [1, 63, 64, 65, 1000] {
-            let mut tournament = Tournament::new(vec![0.0; n]);
+            let mut tournament = Tournament::default();
+            tournament.start(n, |gains| gains.fill(0.0));
             assert_eq!(tournament.best(), None);
             let mut value = 17_usize;
             for step in 0..200 {

@@ -1,0 +1,141 @@
+//! What transients make of many frames, compiled for every instruction set.
+//!
+//! Products and sums one by one, never fused, are the same on all of them.
+
+#![expect(
+    clippy::inline_always,
+    reason = "what is not inlined into the dispatch is compiled for the least instruction set"
+)]
+
+use fearless_simd::{Level, Simd, dispatch};
+
+/// States of some frames, and what they keep of a transient.
+pub(super) struct Frames<'a> {
+    pub(super) calcium: &'a mut [f64],
+    pub(super) decay: &'a mut [f64],
+    pub(super) rise: &'a mut [f64],
+    /// Discounted numbers of recorded frames.
+    pub(super) seen: [&'a [f64]; 3],
+}
+
+/// Makes frames those of `plain` states and of a transient that stands at `[x, z]` in the first one.
+pub(super) fn answer(
+    level: Level,
+    frames: Frames<'_>,
+    plain: [&[f64]; 2],
+    powers: (&[f64], &[f64]),
+    [x, z]: [f64; 2],
+) {
+    dispatch!(level, simd => answer_with(simd, frames, plain, powers, [x, z]));
+}
+
+#[inline(always)]
+fn answer_with<S: Simd>(
+    _: S,
+    frames: Frames<'_>,
+    [plain_decay, plain_rise]: [&[f64]; 2],
+    (d_powers, r_powers): (&[f64], &[f64]),
+    [x, z]: [f64; 2],
+) {
+    let n = d_powers.len();
+    let Frames { calcium, decay, rise, seen: [dd, dr, rr] } = frames;
+    let (calcium, decay, rise) = (&mut calcium[..n], &mut decay[..n], &mut rise[..n]);
+    let (dd, dr, rr, r_powers) = (&dd[..n], &dr[..n], &rr[..n], &r_powers[..n]);
+    let (plain_decay, plain_rise) = (&plain_decay[..n], &plain_rise[..n]);
+    for k in 0..n {
+        let (x, z) = (x * d_powers[k], z * r_powers[k]);
+        calcium[k] = x - z;
+        decay[k] = plain_decay[k] - (x * dd[k] - z * dr[k]);
+        rise[k] = plain_rise[k] - (x * dr[k] - z * rr[k]);
+    }
+}
+
+/// Takes off frames what a transient makes of them that stands at `[x, z]` in the first one.
+pub(super) fn respond(
+    level: Level,
+    frames: Frames<'_>,
+    powers: (&[f64], &[f64]),
+    [x, z]: [f64; 2],
+) {
+    dispatch!(level, simd => respond_with(simd, frames, powers, [x, z]));
+}
+
+#[inline(always)]
+fn respond_with<S: Simd>(
+    _: S,
+    frames: Frames<'_>,
+    (d_powers, r_powers): (&[f64], &[f64]),
+    [x, z]: [f64; 2],
+) {
+    let n = d_powers.len();
+    let Frames { calcium, decay, rise, seen: [dd, dr, rr] } = frames;
+    let (calcium, decay, rise) = (&mut calcium[..n], &mut decay[..n], &mut rise[..n]);
+    let (dd, dr, rr, r_powers) = (&dd[..n], &dr[..n], &rr[..n], &r_powers[..n]);
+    for k in 0..n {
+        let (x, z) = (x * d_powers[k], z * r_powers[k]);
+        calcium[k] += x - z;
+        decay[k] -= x * dd[k] - z * dr[k];
+        rise[k] -= x * dr[k] - z * rr[k];
+    }
+}
+
+/// Takes off frames what states `[x, z]` behind the last one make of theirs.
+pub(super) fn precede(
+    level: Level,
+    decay: &mut [f64],
+    rise: &mut [f64],
+    powers: (&[f64], &[f64]),
+    [x, z]: [f64; 2],
+) {
+    dispatch!(level, simd => precede_with(simd, decay, rise, powers, [x, z]));
+}
+
+#[inline(always)]
+fn precede_with<S: Simd>(
+    _: S,
+    decay: &mut [f64],
+    rise: &mut [f64],
+    (d_powers, r_powers): (&[f64], &[f64]),
+    [x, z]: [f64; 2],
+) {
+    let n = d_powers.len();
+    let (decay, rise, r_powers) = (&mut decay[..n], &mut rise[..n], &r_powers[..n]);
+    for k in 0..n {
+        decay[k] -= x * d_powers[k];
+        rise[k] -= z * r_powers[k];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bins::Measure;
+    use super::super::field::{Event, Field, FieldOptions};
+    use super::super::shape::{Shape, Spot};
+    use super::super::tests::levels;
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_gives_the_same() {
+        let shape = Shape::new(0.05, 0.6, 30.0, 10).unwrap();
+        let value =
+            |i: usize| if i.is_multiple_of(97) { f64::NAN } else { (i * 7919 % 101) as f64 - 50.0 };
+        let trace: Vec<f64> = (0..1003).map(value).collect();
+        let event =
+            |frame: usize| Event { spot: Spot { frame, phase: frame % 10 }, amplitude: 0.3 };
+        let events: Vec<Event> = (3..990).step_by(61).map(event).collect();
+        let go = |level: Level| {
+            let mut field =
+                Field::new(&shape, &trace, 1.0, &[400], &FieldOptions::default()).unwrap();
+            field.level = level;
+            field.refresh(&events);
+            field.add(event(444));
+            let mut found = vec![0.0; 1003];
+            field.survey(&field.ruler(Measure::Free), 0.0, 0..1003, &mut found);
+            found.extend_from_slice(field.calcium());
+            found.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        for level in levels() {
+            assert_eq!(go(level), go(Level::new()));
+        }
+    }
+}
