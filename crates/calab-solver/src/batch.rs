@@ -89,6 +89,22 @@ pub fn threads(asked: Option<usize>, jobs: usize) -> usize {
     asked.unwrap_or_else(available).clamp(1, jobs.max(1))
 }
 
+/// Runs two jobs, side by side where there are two threads.
+pub fn pair<A: Send, B: Send>(
+    n_threads: usize,
+    one: impl FnOnce() -> A + Send,
+    other: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if n_threads < 2 {
+        return (one(), other());
+    }
+    thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        (one, other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
 /// Counts a thread out even when it panics, so that nobody waits for it.
 struct Leaving<'a> {
     running: &'a Mutex<usize>,
@@ -127,6 +143,16 @@ mod tests {
             };
             run(done.iter_mut(), n_threads, || Ok(()), work, monitor).unwrap();
             assert!(done.iter().all(|&count| count == 1));
+        }
+    }
+
+    #[test]
+    fn a_pair_gives_both_answers() {
+        for n_threads in [1, 2] {
+            let mut numbers = [1, 2];
+            let [one, other] = &mut numbers;
+            let answers = pair(n_threads, || std::mem::replace(one, 3), || std::mem::take(other));
+            assert_eq!((answers, numbers), ((1, 2), [3, 0]));
         }
     }
 

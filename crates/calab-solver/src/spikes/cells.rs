@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::{
-    EventOptions, Events, Placement, PlacementOptions, Shape, Start, find_events,
+    EventOptions, Events, FootOptions, Placement, PlacementOptions, Shape, Start, find_events,
     find_events_and_null, find_foot, place_spikes,
 };
 use crate::batch;
@@ -40,7 +40,7 @@ impl Cells<'_> {
     fn run<A: Send>(
         self,
         answers: &mut [A],
-        job: impl Fn(usize, &mut A, &dyn Fn() -> bool) -> Result<(), SolverError> + Sync,
+        job: impl Fn(usize, &mut A, &(dyn Fn() -> bool + Sync)) -> Result<(), SolverError> + Sync,
     ) -> Result<(), SolverError> {
         let threads = batch::threads(self.n_threads, answers.len());
         let work = |(): &mut (), (k, answer): (usize, &mut A), stop: &AtomicBool| {
@@ -96,11 +96,14 @@ pub fn find_foot_of_cells(
 ) -> Result<(), SolverError> {
     cells.check(&[("noise", noise.len()), ("tau_decay", shapes.len()), ("feet", feet.nrows())])?;
     let (traces, segments) = (cells.traces, cells.segments);
+    // Threads that have no cell help another one.
+    let n_threads = batch::threads(cells.n_threads, usize::MAX) / traces.nrows().max(1);
+    let options = FootOptions { width, n_threads, events: *options };
     let mut answers: Vec<_> = feet.axis_iter_mut(Axis(0)).collect();
     cells.run(&mut answers, |k, row, stop| {
         let (trace, shape) = (traces.row(k).to_vec(), &shapes[k]);
         let mut foot = vec![0.0; trace.len()];
-        find_foot(&trace, noise[k], shape, segments, width, options, &mut foot, stop)?;
+        find_foot(&trace, noise[k], shape, segments, &options, &mut foot, stop)?;
         row.iter_mut().zip(foot).for_each(|(out, level)| *out = level);
         Ok(())
     })

@@ -84,6 +84,12 @@ impl States {
     }
 }
 
+/// A trace and its states, before a constant is taken off them.
+pub(super) struct Unlowered {
+    trace: Vec<f64>,
+    plain: States,
+}
+
 pub(super) struct Field<'a> {
     pub(super) shape: &'a Shape,
     pub(super) segments: Vec<Range<usize>>,
@@ -252,6 +258,21 @@ impl<'a> Field<'a> {
             take(&mut states.decay, &self.ones.decay);
             take(&mut states.rise, &self.ones.rise);
         }
+    }
+
+    /// Makes the trace another one less a constant, of whose states it has the same `ones`.
+    pub(super) fn lowered(&mut self, from: &Unlowered, constant: f64) {
+        let lower = |out: &mut [f64], from: &[f64], ones: &[f64]| {
+            let parts = out.iter_mut().zip(from).zip(ones);
+            parts.for_each(|((out, from), one)| *out = from - constant * one);
+        };
+        lower(&mut self.trace, &from.trace, &self.mask);
+        lower(&mut self.plain.decay, &from.plain.decay, &self.ones.decay);
+        lower(&mut self.plain.rise, &from.plain.rise, &self.ones.rise);
+    }
+
+    pub(super) fn unlowered(&self) -> Unlowered {
+        Unlowered { trace: self.trace.clone(), plain: self.plain.clone() }
     }
 
     /// Finds the states of the trace and of the mask, from the end of each segment.

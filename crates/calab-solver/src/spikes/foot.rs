@@ -12,10 +12,11 @@
 
 use libm::fmax;
 
-use super::field::{Event, Field};
+use super::field::{Event, Field, Unlowered};
 use super::polish::{Polish, polish};
 use super::{EventOptions, Shape, named, searched};
 use crate::baseline::{BASELINE_QUANTILE, BaselineWorkspace, Window, quantile, rolling_quantile};
+use crate::batch::pair;
 use crate::error::{SolverError, check_length};
 use crate::segments::segment_ranges;
 
@@ -25,12 +26,22 @@ const FIRST_STEP: f64 = 0.5;
 /// Least unit of the search as a share of the largest sample, for traces without noise.
 const LEAST_UNIT: f64 = 1e-3;
 
-/// Most doublings of the step, far beyond any trace, and halvings once the constant is bracketed.
-const DOUBLINGS: usize = 20;
+/// Most pairs of doubled steps, far beyond any trace, and halvings once the constant is bracketed.
+const DOUBLINGS: usize = 10;
 const HALVINGS: usize = 2;
 
-/// Writes the foot of `trace` into `foot`; `width` is the window of the median in frames, 0 for no
-/// median.
+/// How the foot is found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FootOptions {
+    /// Window of the median in frames; 0 for no median.
+    pub width: usize,
+    /// Threads that try constants, of which two can be of use; they change nothing else.
+    pub n_threads: usize,
+    /// How events are found.
+    pub events: EventOptions,
+}
+
+/// Writes the foot of `trace` into `foot`.
 ///
 /// Every segment has a constant of its own. Frames that were not recorded take the foot beside
 /// them; where a segment has no recorded frame the foot is 0.
@@ -38,30 +49,30 @@ const HALVINGS: usize = 2;
 /// # Errors
 ///
 /// As [`super::find_events`], for a `foot` of another length than the trace.
-#[expect(clippy::too_many_arguments, reason = "a trace, its noise and its transient, and how")]
 pub fn find_foot(
     trace: &[f64],
     noise: f64,
     shape: &Shape,
     segments: &[usize],
-    width: usize,
-    options: &EventOptions,
+    options: &FootOptions,
     foot: &mut [f64],
-    interrupted: &dyn Fn() -> bool,
+    interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), SolverError> {
-    options.check()?;
+    options.events.check()?;
     check_length("foot", trace.len(), foot.len())?;
     let mut workspace = BaselineWorkspace::default();
     for frames in segment_ranges(segments, trace.len()) {
         let (trace, foot) = (&trace[frames.clone()], &mut foot[frames]);
-        let mut search = Search::new(trace, noise, shape, options, interrupted)?;
+        let segment = Segment { trace, noise, shape, options: &options.events, interrupted };
+        let mut search = Search::new(segment, options.n_threads)?;
         let best = search.constant()?;
-        if width == 0 {
+        if options.width == 0 {
             foot.fill(best.constant);
             continue;
         }
-        let residual = search.residual(&best);
-        rolling_quantile(&residual, Window::Centered, width, 0.5, &[], foot, &mut workspace)?;
+        let (window, width) = (Window::Centered, options.width);
+        let residual = search.one.residual(&best);
+        rolling_quantile(&residual, window, width, 0.5, &[], foot, &mut workspace)?;
         for level in foot {
             *level = if level.is_nan() { 0.0 } else { *level + best.constant };
         }
@@ -77,66 +88,130 @@ struct Tried {
     events: Vec<Event>,
 }
 
-/// One segment and the objective of a constant below it.
-struct Search<'a> {
+/// Of one segment, what all trials share.
+#[derive(Clone, Copy)]
+struct Segment<'a> {
     trace: &'a [f64],
     noise: f64,
-    field: Field<'a>,
-    /// What was taken off the field's trace, in units of the trace.
-    lowered: f64,
+    shape: &'a Shape,
     options: &'a EventOptions,
-    interrupted: &'a dyn Fn() -> bool,
+    interrupted: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// The search for the constant of a segment. It goes on from two trials at a time, whether they are
+/// made side by side or one after the other.
+struct Search<'a> {
+    segment: Segment<'a>,
+    one: Trials<'a>,
+    /// Makes the second trial of a pair on another thread.
+    other: Option<Trials<'a>>,
 }
 
 impl<'a> Search<'a> {
-    fn new(
-        trace: &'a [f64],
-        noise: f64,
-        shape: &'a Shape,
-        options: &'a EventOptions,
-        interrupted: &'a dyn Fn() -> bool,
-    ) -> Result<Self, SolverError> {
-        let field = Field::new(shape, trace, noise, &[], &options.field)?;
-        Ok(Self { trace, noise, field, lowered: 0.0, options, interrupted })
+    fn new(segment: Segment<'a>, n_threads: usize) -> Result<Self, SolverError> {
+        let (one, other) = pair(
+            n_threads,
+            || Trials::new(segment),
+            || (n_threads > 1).then(|| Trials::new(segment)).transpose(),
+        );
+        Ok(Self { segment, one: one?, other: other? })
     }
 
     /// The constant of the least objective: doubling steps downhill, then halved ones around it.
     fn constant(&mut self) -> Result<Tried, SolverError> {
-        let largest = self.trace.iter().fold(0.0_f64, |largest, y| fmax(largest, y.abs()));
-        let unit = fmax(self.noise, LEAST_UNIT * largest);
+        let Segment { trace, noise, .. } = self.segment;
+        let largest = trace.iter().fold(0.0_f64, |largest, y| fmax(largest, y.abs()));
+        let unit = fmax(noise, LEAST_UNIT * largest);
         if unit <= 0.0 {
             return Ok(Tried::default());
         }
         let mut step = FIRST_STEP * unit;
-        let low = quantile(self.trace, BASELINE_QUANTILE, &mut Vec::new())?;
-        let mut best = self.first(0.0)?;
+        let low = quantile(trace, BASELINE_QUANTILE, &mut Vec::new())?;
         // A trace whose quantile was not taken off may lie anywhere.
-        if low.abs() > step {
-            best = lesser(best, self.first(low)?);
-        }
-        let above = self.beside(&best, step)?;
-        let first = lesser(above, self.beside(&best, -step)?);
+        let mut best = if low.abs() > step {
+            let (one, other) = self.both(|trials| trials.first(0.0), |trials| trials.first(low));
+            lesser(one?, other?)
+        } else {
+            self.one.first(0.0)?
+        };
+        let first = self.beside(&best, step)?;
         if first.objective < best.objective {
-            let direction = (first.constant - best.constant).signum();
+            let downhill = (first.constant - best.constant).signum();
             best = first;
-            for _ in 0..DOUBLINGS {
-                step *= 2.0;
-                let next = self.beside(&best, direction * step)?;
-                if next.objective >= best.objective {
-                    break;
-                }
-                best = next;
-            }
+            step = self.descend(&mut best, downhill * step)?;
         }
         step = fmax(0.5 * step, 0.5 * FIRST_STEP * unit);
         for _ in 0..HALVINGS {
-            for side in [-step, step] {
-                let next = self.beside(&best, side)?;
-                best = lesser(best, next);
-            }
+            best = lesser(best.clone(), self.beside(&best, step)?);
             step *= 0.5;
         }
         Ok(best)
+    }
+
+    /// Goes downhill in steps that double from this one on; returns the length of the last one.
+    fn descend(&mut self, best: &mut Tried, mut step: f64) -> Result<f64, SolverError> {
+        for _ in 0..DOUBLINGS {
+            let (near, far) = self.onwards(best, step)?;
+            let Some(far) = far else { return Ok(2.0 * step.abs()) };
+            step *= 4.0;
+            if far.objective >= near.objective {
+                *best = near;
+                break;
+            }
+            *best = far;
+        }
+        Ok(step.abs())
+    }
+
+    /// Goes on by a doubled step and by one that is doubled again, which is of use only where the
+    /// first one is better.
+    fn onwards(&mut self, from: &Tried, step: f64) -> Result<(Tried, Option<Tried>), SolverError> {
+        let near = |trials: &mut Trials<'a>| trials.beside(from, 2.0 * step);
+        let far = |trials: &mut Trials<'a>| trials.beside(from, 6.0 * step);
+        let better = |near: &Tried| near.objective < from.objective;
+        if let Some(other) = &mut self.other {
+            let (near, far) = pair(2, || near(&mut self.one), || far(other));
+            let near = near?;
+            let far = better(&near).then_some(far).transpose()?;
+            return Ok((near, far));
+        }
+        let near = near(&mut self.one)?;
+        let far = better(&near).then(|| far(&mut self.one)).transpose()?;
+        Ok((near, far))
+    }
+
+    /// The better one of the constants a step below and above.
+    fn beside(&mut self, from: &Tried, step: f64) -> Result<Tried, SolverError> {
+        let (below, above) =
+            self.both(|trials| trials.beside(from, -step), |trials| trials.beside(from, step));
+        Ok(lesser(below?, above?))
+    }
+
+    fn both<A: Send>(
+        &mut self,
+        one: impl FnOnce(&mut Trials<'a>) -> A + Send,
+        other: impl FnOnce(&mut Trials<'a>) -> A + Send,
+    ) -> (A, A) {
+        match &mut self.other {
+            Some(beside) => pair(2, || one(&mut self.one), || other(beside)),
+            None => (one(&mut self.one), other(&mut self.one)),
+        }
+    }
+}
+
+/// The objective of constants below a segment.
+struct Trials<'a> {
+    segment: Segment<'a>,
+    field: Field<'a>,
+    unlowered: Unlowered,
+}
+
+impl<'a> Trials<'a> {
+    fn new(segment: Segment<'a>) -> Result<Self, SolverError> {
+        let Segment { trace, noise, shape, options, .. } = segment;
+        let field = Field::new(shape, trace, noise, &[], &options.field)?;
+        let unlowered = field.unlowered();
+        Ok(Self { segment, field, unlowered })
     }
 
     /// The events above a constant, looked for from nothing.
@@ -153,32 +228,25 @@ impl<'a> Search<'a> {
     }
 
     fn tried(&mut self, constant: f64, events: Vec<Event>) -> Result<Tried, SolverError> {
-        self.lower(constant);
-        let field = &mut self.field;
-        let EventOptions { sweeps, window, detection, .. } = *self.options;
+        let (field, Segment { options, interrupted, .. }) = (&mut self.field, self.segment);
+        field.lowered(&self.unlowered, constant / field.unit);
+        let EventOptions { sweeps, window, detection, .. } = *options;
         let how = Polish { sweeps, window, least: detection * field.sigma };
         let events = if field.is_silent() {
             field.refresh(&[]);
             Vec::new()
         } else {
-            let events = polish(field, events, how, self.interrupted)?;
-            searched(field, events, self.options, how, self.interrupted)?
+            let events = polish(field, events, how, interrupted)?;
+            searched(field, events, options, how, interrupted)?
         };
-        let objective = named(field, &events, self.options).objective;
+        let objective = named(field, &events, options).objective;
         Ok(Tried { constant, objective, events })
-    }
-
-    fn lower(&mut self, constant: f64) {
-        if !self.trace.is_empty() {
-            self.field.lower(0, (constant - self.lowered) / self.field.unit);
-        }
-        self.lowered = constant;
     }
 
     /// What the events above the constant leave of the trace; NaN where nothing was recorded.
     fn residual(&mut self, best: &Tried) -> Vec<f64> {
         self.field.refresh(&best.events);
-        let left = self.trace.iter().zip(self.field.calcium());
+        let left = self.segment.trace.iter().zip(self.field.calcium());
         left.map(|(y, c)| y - best.constant - c * self.field.unit).collect()
     }
 }
@@ -210,8 +278,12 @@ mod tests {
 
     fn foot_of(trace: &[f64], shape: &Shape, segments: &[usize], width: usize) -> Vec<f64> {
         let mut foot = vec![7.0; trace.len()];
-        let options = EventOptions::default();
-        find_foot(trace, NOISE, shape, segments, width, &options, &mut foot, &|| false).unwrap();
+        let options = |n_threads| FootOptions { width, n_threads, events: EventOptions::default() };
+        find_foot(trace, NOISE, shape, segments, &options(1), &mut foot, &|| false).unwrap();
+        let mut side_by_side = vec![7.0; trace.len()];
+        let both = &mut side_by_side;
+        find_foot(trace, NOISE, shape, segments, &options(2), both, &|| false).unwrap();
+        assert_eq!(foot, side_by_side);
         foot
     }
 
@@ -248,8 +320,9 @@ mod tests {
         let (shape, trace) = busy(0.0);
         let wrong = EventOptions { detection: 0.0, ..EventOptions::default() };
         let mut foot = vec![0.0; trace.len()];
-        let go = |options: &EventOptions, foot: &mut [f64]| {
-            find_foot(&trace, NOISE, &shape, &[], 0, options, foot, &|| false)
+        let go = |events: &EventOptions, foot: &mut [f64]| {
+            let options = FootOptions { width: 0, n_threads: 1, events: *events };
+            find_foot(&trace, NOISE, &shape, &[], &options, foot, &|| false)
         };
         assert!(go(&wrong, &mut foot).is_err());
         assert!(go(&EventOptions::default(), &mut foot[1..]).is_err());

@@ -27,7 +27,7 @@ pub use cells::{
     Cells, Stretch, find_events_of_cells, find_foot_of_cells, place_spikes_of_cells, score_kernels,
 };
 pub use field::FieldOptions;
-pub use foot::find_foot;
+pub use foot::{FootOptions, find_foot};
 pub use placement::{Placement, PlacementOptions, Start, place_spikes};
 pub use scale::{Scale, ScaleOptions, event_scale};
 pub use shape::Shape;
