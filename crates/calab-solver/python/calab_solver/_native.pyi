@@ -104,15 +104,17 @@ def event_scale(
     int,
 ]: ...
 def find_events(
-    batch: dict[str, Any], noise: NDArray[np.float64], rules: dict[str, float]
-) -> tuple[
-    NDArray[np.int64],
-    NDArray[np.float64],
-    NDArray[np.int64],
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64],
-    NDArray[np.float64],
+    batch: dict[str, Any], noise: NDArray[np.float64], ways: list[dict[str, float]]
+) -> list[
+    tuple[
+        NDArray[np.int64],
+        NDArray[np.float64],
+        NDArray[np.int64],
+        NDArray[np.float64],
+        NDArray[np.float64],
+        NDArray[np.float64],
+        NDArray[np.float64],
+    ]
 ]: ...
 def find_foot(
     batch: dict[str, Any], noise: NDArray[np.float64], width: int, rules: dict[str, float]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .events import Events, find_events
+from .events import Events, event_rules, find_events_each
 from .scale import EventScale, event_scale
 
 __all__ = ["Amplitudes", "Kernels", "measure_amplitudes"]
@@ -193,14 +194,18 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
         As `calab_solver.find_events`.
     """
 
-    def found(**rules: Any) -> Events:
-        rise, decay = kernels.tau_rise, kernels.tau_decay
-        return find_events(traces, kernels.fs, noise, rise, decay, **kernels.shared(), **rules)
-
-    coarse, events = found(**COARSE), found()
+    columns = (kernels.fs, noise, kernels.tau_rise, kernels.tau_decay)
+    ways = [event_rules(**COARSE), event_rules()]
+    coarse, events = find_events_each(traces, *columns, ways=ways, **kernels.shared())
 
     with ThreadPoolExecutor(kernels.n_threads) as pool:
-        rows = list(pool.map(lambda cell: _amplitude(events, coarse, cell), range(len(traces))))
+        # Bursts show their spikes one by one only in fine events, real transients vary less in
+        # coarse ones.
+        fine_combs, coarse_combs = (
+            pool.map(partial(_comb, found), range(len(traces))) for found in (events, coarse)
+        )
+        of_cell = partial(_amplitude, events, coarse)
+        rows = list(pool.map(of_cell, range(len(traces)), fine_combs, coarse_combs))
     table = np.array(rows, dtype=np.float64).reshape(-1, 5)
     mean, sd, count, null, evident = table.T
     doubtful = np.zeros(len(traces), dtype=bool)
@@ -209,12 +214,22 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
     )
 
 
-def _amplitude(fine: Events, coarse: Events, cell: int) -> tuple[float, float, int, float, bool]:
+def _comb(events: Events, cell: int) -> EventScale | None:
+    """Whole multiples of an amplitude, where anything was recorded."""
+    return _scale(events, cell, **COMB) if events.null_level[cell] > 0 else None
+
+
+def _amplitude(
+    fine: Events,
+    coarse: Events,
+    cell: int,
+    fine_comb: EventScale | None,
+    coarse_comb: EventScale | None,
+) -> tuple[float, float, int, float, bool]:
     """Logarithm of the amplitude, its deviation, events, null level, and whether it is evident."""
-    if not (fine.null_level[cell] > 0 and coarse.null_level[cell] > 0):
+    if fine_comb is None or coarse_comb is None:
         return np.nan, np.nan, 0, coarse.null_level[cell], False
-    # Bursts show their spikes one by one only in fine events, real transients vary less in coarse.
-    combs = [(_scale(events, cell, **COMB), events) for events in (fine, coarse)]
+    combs = [(fine_comb, fine), (coarse_comb, coarse)]
     best, events = max(combs, key=lambda comb: comb[0].log_odds)
     whole = not _is_halved(fine.amplitudes[cell], np.exp(best.mean))
     if whole and best.log_odds >= EVIDENT and best.sd <= SURE:

@@ -12,7 +12,14 @@ from . import _native
 from ._parameters import as_count, as_number
 from ._spike_batch import as_spike_batch, as_values, split
 
-__all__ = ["Events", "KernelScores", "event_rules", "find_events", "score_kernels"]
+__all__ = [
+    "Events",
+    "KernelScores",
+    "event_rules",
+    "find_events",
+    "find_events_each",
+    "score_kernels",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,13 +148,52 @@ def find_events(
     Mallat SG, Zhang Z (1993). Matching pursuits with time-frequency dictionaries. IEEE
     Transactions on Signal Processing 41:3397-3415, doi:10.1109/78.258082.
     """
+    way = event_rules(detection, ratio, rounds, sweeps, penalty, null_detection, null_factor)
+    kernels = (fs, noise, tau_rise, tau_decay, upsample_factor)
+    return find_events_each(traces, *kernels, [way], segments, n_threads, progress)[0]
+
+
+def find_events_each(
+    traces: ArrayLike,
+    fs: float,
+    noise: ArrayLike,
+    tau_rise: ArrayLike,
+    tau_decay: ArrayLike,
+    upsample_factor: int,
+    ways: Sequence[dict[str, float]],
+    segments: Sequence[int] | NDArray[np.integer] | None = None,
+    n_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Events]:
+    """Find events in several ways, all at a time.
+
+    Parameters
+    ----------
+    traces, fs, noise, tau_rise, tau_decay, upsample_factor, segments, n_threads
+        As :func:`find_events` takes them.
+    ways : sequence of dict
+        What :func:`event_rules` gathers, for each way.
+    progress : callable, optional
+        Called with the number of cells times ways done and in total.
+
+    Returns
+    -------
+    list of Events
+        One per way.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyboardInterrupt
+        As :func:`find_events`.
+    """
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, None, upsample_factor, segments, n_threads, progress
     )
-    rules = event_rules(detection, ratio, rounds, sweeps, penalty, null_detection, null_factor)
     levels = as_values("noise", noise, len(batch["traces"]))
-    bins, amplitudes, ends, *columns = _native.find_events(batch, levels, rules)
-    return Events(split(bins, ends), split(amplitudes, ends), *columns)
+    return [
+        Events(split(bins, ends), split(amplitudes, ends), *columns)
+        for bins, amplitudes, ends, *columns in _native.find_events(batch, levels, list(ways))
+    ]
 
 
 def score_kernels(
@@ -212,13 +258,13 @@ def score_kernels(
 
 
 def event_rules(
-    detection: float,
-    ratio: float,
-    rounds: int,
-    sweeps: int,
-    penalty: float,
-    null_detection: float,
-    null_factor: float,
+    detection: float = 4.0,
+    ratio: float = 0.0,
+    rounds: int = 8,
+    sweeps: int = 3,
+    penalty: float = 16.0,
+    null_detection: float = 2.0,
+    null_factor: float = 1.5,
     level: bool = False,
     mismatch: float = 0.0,
 ) -> dict[str, float]:

@@ -95,20 +95,17 @@ def constant_is_better(
     -------
     numpy.ndarray of bool, shape (n_cells,)
     """
-    costs = [
-        find_events(
-            cells - below,
-            kernels.fs,
-            noise,
-            kernels.tau_rise,
-            kernels.tau_decay,
-            upsample_factor=min(kernels.upsample_factor, COMPARED_BINS),
-            segments=kernels.segments,
-            n_threads=kernels.n_threads,
-        ).objective
-        for below in (moving, still)
-    ]
-    return np.asarray(costs[1] < BETTER * costs[0])
+    costs = find_events(
+        np.concatenate([cells - moving, cells - still]),
+        kernels.fs,
+        np.tile(noise, 2),
+        np.tile(kernels.tau_rise, 2),
+        np.tile(kernels.tau_decay, 2),
+        upsample_factor=min(kernels.upsample_factor, COMPARED_BINS),
+        segments=kernels.segments,
+        n_threads=kernels.n_threads,
+    ).objective
+    return np.asarray(costs[len(cells) :] < BETTER * costs[: len(cells)])
 
 
 def _removed(

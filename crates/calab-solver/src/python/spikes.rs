@@ -134,23 +134,29 @@ pub(super) fn find_events<'py>(
     py: Python<'py>,
     batch: Batch<'py>,
     noise: PyReadonlyArray1<'py, f64>,
-    rules: Rules,
-) -> PyResult<Found<'py>> {
+    ways: Vec<Rules>,
+) -> PyResult<Vec<Found<'py>>> {
     let (shapes, noise, n_cells) = (batch.shapes()?, noise.as_slice()?, batch.traces.shape()[0]);
-    let mut found = vec![(Events::default(), f64::NAN); n_cells];
-    batch.run(py, n_cells, |cells| {
-        spikes::find_events_of_cells(cells, noise, &shapes, &rules.options(), &mut found)
+    let ways: Vec<_> = ways.iter().map(Rules::options).collect();
+    let mut found = vec![(Events::default(), f64::NAN); ways.len() * n_cells];
+    batch.run(py, found.len(), |cells| {
+        spikes::find_events_of_cells(cells, noise, &shapes, &ways, &mut found)
     })?;
-    let events = || found.iter().map(|(events, _)| events);
-    Ok((
-        joined(py, events().map(|events| events.bins.as_slice())),
-        events().flat_map(|events| events.amplitudes.clone()).collect::<Vec<_>>().into_pyarray(py),
-        ends(py, events().map(|events| events.bins.len())),
-        PyArray1::from_iter(py, found.iter().map(|(_, null)| *null)),
-        PyArray1::from_iter(py, events().map(|events| events.objective)),
-        PyArray1::from_iter(py, events().map(|events| events.residual_power)),
-        PyArray1::from_iter(py, shapes.iter().map(Shape::norm)),
-    ))
+    let one = |way| {
+        let found = &found[way * n_cells..(way + 1) * n_cells];
+        let events = || found.iter().map(|(events, _)| events);
+        let amplitudes = events().flat_map(|events| events.amplitudes.clone());
+        (
+            joined(py, events().map(|events| events.bins.as_slice())),
+            amplitudes.collect::<Vec<_>>().into_pyarray(py),
+            ends(py, events().map(|events| events.bins.len())),
+            PyArray1::from_iter(py, found.iter().map(|(_, null)| *null)),
+            PyArray1::from_iter(py, events().map(|events| events.objective)),
+            PyArray1::from_iter(py, events().map(|events| events.residual_power)),
+            PyArray1::from_iter(py, shapes.iter().map(Shape::norm)),
+        )
+    };
+    Ok((0..ways.len()).map(one).collect())
 }
 
 #[pyfunction]

@@ -56,27 +56,27 @@ impl Cells<'_> {
     }
 }
 
-/// Finds the events and the null level of every cell, whose transients are `shapes`.
+/// Finds the events and the null level of every cell, whose transients are `shapes`, in each of some
+/// ways: ways x cells.
 ///
 /// # Errors
 ///
-/// As [`find_events_and_null`], and for lists that do not have an entry per cell.
+/// As [`find_events_and_null`], and for lists that do not match.
 pub fn find_events_of_cells(
     cells: Cells<'_>,
     noise: &[f64],
     shapes: &[Shape],
-    options: &EventOptions,
+    ways: &[EventOptions],
     answers: &mut [(Events, f64)],
 ) -> Result<(), SolverError> {
-    cells.check(&[
-        ("noise", noise.len()),
-        ("tau_decay", shapes.len()),
-        ("answers", answers.len()),
-    ])?;
+    let n_cells = cells.traces.nrows();
+    cells.check(&[("noise", noise.len()), ("tau_decay", shapes.len())])?;
+    check_length("answers", ways.len() * n_cells, answers.len())?;
     let (traces, segments) = (cells.traces, cells.segments);
     cells.run(answers, |k, answer, stop| {
+        let (way, k) = (&ways[k / n_cells], k % n_cells);
         let (trace, shape) = (traces.row(k).to_vec(), &shapes[k]);
-        *answer = find_events_and_null(&trace, noise[k], shape, segments, options, stop)?;
+        *answer = find_events_and_null(&trace, noise[k], shape, segments, way, stop)?;
         Ok(())
     })
 }

@@ -14,9 +14,8 @@ pub(super) const SQRT_TWO_PI: f64 = 2.506_628_274_631_000_2;
 
 /// Events side by side.
 const LANES: usize = 8;
-/// Blocks of events after which a logarithm is taken, which costs more than all before it: so many
-/// factors of at least 1e-30 fit.
-const FACTORS: usize = 8;
+/// Factors of at least 1e-30 of which one logarithm is taken, which costs more than all before it.
+pub(super) const FACTORS: usize = 8;
 /// Coefficients of the exponential, the highest power first.
 const INVERSE_FACTORIALS: [f64; 13] = [
     1.0 / 479_001_600.0,
