@@ -193,7 +193,6 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
     ValueError, TypeError, KeyboardInterrupt
         As `calab_solver.find_events`.
     """
-
     columns = (kernels.fs, noise, kernels.tau_rise, kernels.tau_decay)
     ways = [event_rules(**COARSE), event_rules()]
     coarse, events = find_events_each(traces, *columns, ways=ways, **kernels.shared())

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .amplitudes import Kernels
 from .baseline import rolling_baseline
-from .events import find_events
+from .events import event_rules, find_events
 from .filter import bandpass_filter
-from .foot import find_foot
+from .foot import Known, foot_and_events
 
 __all__ = [
     "FOOT_BINS",
@@ -62,15 +64,22 @@ def separate(
     -------
     tuple of numpy.ndarray, each of shape (1, n_frames)
     """
-    removed = _removed(cells, kernels, noise, high_pass, low_pass, still=False)
-    known = np.isfinite(removed)
-    if known.any() and removed[known].std() > RESTLESS * noise[0]:
-        still = _removed(cells, kernels, noise, high_pass, low_pass, still=True)
-        if constant_is_better(cells, kernels, noise, removed, still)[0]:
-            removed = still
+    feet = _Feet(cells, kernels, noise, high_pass, low_pass)
+    quantile = feet.quantile(still=False)
+    # Whether both are needed is foretold, for two are found in the time of one.
+    both = _is_restless(quantile, noise)
+    moving, *still = feet.below([quantile, feet.quantile(still=True)] if both else [quantile])
+    removed = _single(moving.level)
+    if _is_restless(removed, noise):
+        still = still or feet.below([feet.quantile(still=True)])
+        for _ in range(STILL_FEET - 1):
+            still = feet.below([still[0].level], [still[0].events])
+        constant = _single(still[0].level)
+        if constant_is_better(cells, kernels, noise, removed, constant)[0]:
+            removed = constant
     working = cells - removed
     if low_pass:
-        working = _passed(working, kernels, low=True).astype(np.float32).astype(np.float64)
+        working = _single(_passed(working, kernels, low=True))
     return removed, working
 
 
@@ -108,33 +117,66 @@ def constant_is_better(
     return np.asarray(costs[len(cells) :] < BETTER * costs[: len(cells)])
 
 
-def _removed(
-    cells: Array, kernels: Kernels, noise: Array, high_pass: bool, low_pass: bool, *, still: bool
-) -> Array:
-    """Return the high-pass, the quantile of a window or of all frames, and the foot of the rest."""
-    fs, segments = kernels.fs, kernels.segments
-    decay = float(kernels.tau_decay[0])
-    removed = cells - _passed(cells, kernels, high=True) if high_pass else np.zeros_like(cells)
-    # The window spans `WINDOW_DECAYS` of what is passed, so that this is more than all frames.
-    span = cells.size / fs if still else max(LEAST_WINDOW / WINDOW_DECAYS, decay)
-    removed = removed + rolling_baseline(
-        cells - removed, fs, span, mode="centered", segments=segments
-    )
-    for _ in range(STILL_FEET if still else 1):
-        working = cells - removed
-        removed = removed + find_foot(
-            _passed(working, kernels, low=True) if low_pass else working,
-            fs,
-            noise,
-            kernels.tau_rise,
-            kernels.tau_decay,
-            upsample_factor=min(kernels.upsample_factor, FOOT_BINS),
-            segments=segments,
-            n_threads=kernels.n_threads,
-            window=None if high_pass else max(LEAST_WINDOW, PERIOD_DECAYS * decay),
+def _single(values: Array) -> Array:
+    """Round to single precision, so that no machine's transform decides where a spike lies."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+def _is_restless(below: Array, noise: Array) -> bool:
+    known = np.isfinite(below)
+    return bool(known.any()) and bool(below[known].std() > RESTLESS * noise[0])
+
+
+class _Below(NamedTuple):
+    """What stands below the activity, and the events above it."""
+
+    level: Array
+    events: tuple[NDArray[np.int64], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class _Feet:
+    """What stands below one cell: the high-pass, the quantile, and the foot of the rest."""
+
+    cells: Array
+    kernels: Kernels
+    noise: Array
+    high_pass: bool
+    low_pass: bool
+
+    def quantile(self, *, still: bool) -> Array:
+        """Return the high-pass and the quantile of a window, or of all frames."""
+        cells, fs = self.cells, self.kernels.fs
+        slow = cells - _passed(cells, self.kernels, high=True) if self.high_pass else 0.0
+        # The window spans `WINDOW_DECAYS` of what is passed, so that this is more than all frames.
+        moving = max(LEAST_WINDOW / WINDOW_DECAYS, float(self.kernels.tau_decay[0]))
+        span = cells.size / fs if still else moving
+        return slow + rolling_baseline(
+            cells - slow, fs, span, mode="centered", segments=self.kernels.segments
         )
-    # Single precision, so that no machine's transform decides where a spike lies.
-    return removed.astype(np.float32).astype(np.float64)
+
+    def below(self, levels: list[Array], start: Known | None = None) -> list[_Below]:
+        """Return levels with the foot that each leaves below the activity."""
+        kernels, count = self.kernels, len(levels)
+        working = np.concatenate([self.cells - level for level in levels])
+        period = max(LEAST_WINDOW, PERIOD_DECAYS * float(kernels.tau_decay[0]))
+        feet, events = foot_and_events(
+            _passed(working, kernels, low=True) if self.low_pass else working,
+            kernels.fs,
+            np.repeat(self.noise, count),
+            np.repeat(kernels.tau_rise, count),
+            np.repeat(kernels.tau_decay, count),
+            min(kernels.upsample_factor, FOOT_BINS),
+            None if self.high_pass else period,
+            event_rules(),
+            start,
+            kernels.segments,
+            kernels.n_threads,
+        )
+        return [
+            _Below(level + foot, above)
+            for level, foot, above in zip(levels, feet, events, strict=True)
+        ]
 
 
 def _passed(traces: Array, kernels: Kernels, *, high: bool = False, low: bool = False) -> Array:

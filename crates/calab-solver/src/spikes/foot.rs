@@ -10,11 +10,14 @@
 //! zero, which no event explains; one too low has to be held up by events all the time. The
 //! penalised error counts both.
 
+use std::ops::Range;
+
 use libm::fmax;
 
 use super::field::{Event, Field, Unlowered};
 use super::polish::{Polish, polish};
-use super::{EventOptions, Shape, named, searched};
+use super::pursuit::merged;
+use super::{EventOptions, Shape, Spot, named, searched};
 use crate::baseline::{BASELINE_QUANTILE, BaselineWorkspace, Window, quantile, rolling_quantile};
 use crate::batch::pair;
 use crate::error::{SolverError, check_length};
@@ -32,16 +35,18 @@ const HALVINGS: usize = 2;
 
 /// How the foot is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FootOptions {
+pub struct FootOptions<'a> {
     /// Window of the median in frames; 0 for no median.
     pub width: usize,
     /// Threads that try constants, of which two can be of use; they change nothing else.
     pub n_threads: usize,
     /// How events are found.
     pub events: EventOptions,
+    /// Bins and amplitudes of the events of an earlier search, from which to go on.
+    pub start: Option<(&'a [usize], &'a [f64])>,
 }
 
-/// Writes the foot of `trace` into `foot`.
+/// Writes the foot of `trace` into `foot`, and returns the bins and amplitudes of the events above it.
 ///
 /// Every segment has a constant of its own. Frames that were not recorded take the foot beside
 /// them; where a segment has no recorded frame the foot is 0.
@@ -54,18 +59,33 @@ pub fn find_foot(
     noise: f64,
     shape: &Shape,
     segments: &[usize],
-    options: &FootOptions,
+    options: &FootOptions<'_>,
     foot: &mut [f64],
     interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<(), SolverError> {
+) -> Result<(Vec<usize>, Vec<f64>), SolverError> {
     options.events.check()?;
     check_length("foot", trace.len(), foot.len())?;
+    if let Some((bins, amplitudes)) = options.start {
+        check_length("start", bins.len(), amplitudes.len())?;
+        let last = trace.len().saturating_sub(1) * shape.upsample();
+        if let Some(bin) = bins.iter().find(|&&bin| trace.is_empty() || bin > last) {
+            let got = format!("{bin} for {} frames", trace.len());
+            return Err(SolverError::parameter("start", "bins inside the trace", &got));
+        }
+    }
     let mut workspace = BaselineWorkspace::default();
+    let (mut bins, mut amplitudes) = (Vec::new(), Vec::new());
     for frames in segment_ranges(segments, trace.len()) {
+        let first_bin = frames.start * shape.upsample();
+        let start =
+            options.start.map(|(bins, amplitudes)| within(bins, amplitudes, &frames, shape));
         let (trace, foot) = (&trace[frames.clone()], &mut foot[frames]);
         let segment = Segment { trace, noise, shape, options: &options.events, interrupted };
         let mut search = Search::new(segment, options.n_threads)?;
-        let best = search.constant()?;
+        let best = search.constant(start)?;
+        let unit = search.one.field.unit;
+        bins.extend(best.events.iter().map(|event| first_bin + shape.bin(event.spot)));
+        amplitudes.extend(best.events.iter().map(|event| event.amplitude * unit));
         if options.width == 0 {
             foot.fill(best.constant);
             continue;
@@ -77,7 +97,21 @@ pub fn find_foot(
             *level = if level.is_nan() { 0.0 } else { *level + best.constant };
         }
     }
-    Ok(())
+    Ok((bins, amplitudes))
+}
+
+/// The events of one segment, by its own frames.
+fn within(
+    bins: &[usize],
+    amplitudes: &[f64],
+    frames: &Range<usize>,
+    shape: &Shape,
+) -> Vec<(Spot, f64)> {
+    let spots = bins.iter().map(|&bin| shape.spot(bin)).zip(amplitudes.iter().copied());
+    let inside = spots.filter(|(spot, _)| frames.contains(&spot.frame));
+    inside
+        .map(|(Spot { frame, phase }, a)| (Spot { frame: frame - frames.start, phase }, a))
+        .collect()
 }
 
 /// A constant, what it costs, and the events above it.
@@ -118,7 +152,9 @@ impl<'a> Search<'a> {
     }
 
     /// The constant of the least objective: doubling steps downhill, then halved ones around it.
-    fn constant(&mut self) -> Result<Tried, SolverError> {
+    ///
+    /// The first one is tried above what the search starts from, if anything.
+    fn constant(&mut self, start: Option<Vec<(Spot, f64)>>) -> Result<Tried, SolverError> {
         let Segment { trace, noise, .. } = self.segment;
         let largest = trace.iter().fold(0.0_f64, |largest, y| fmax(largest, y.abs()));
         let unit = fmax(noise, LEAST_UNIT * largest);
@@ -131,6 +167,8 @@ impl<'a> Search<'a> {
         let mut best = if low.abs() > step {
             let (one, other) = self.both(|trials| trials.first(0.0), |trials| trials.first(low));
             lesser(one?, other?)
+        } else if let Some(start) = start {
+            self.one.tried(0.0, self.one.known(start))?
         } else {
             self.one.first(0.0)?
         };
@@ -214,6 +252,15 @@ impl<'a> Trials<'a> {
         Ok(Self { segment, field, unlowered })
     }
 
+    /// Those events that may be.
+    fn known(&self, events: Vec<(Spot, f64)>) -> Vec<Event> {
+        let field = &self.field;
+        let may_be =
+            |(spot, amplitude): &(Spot, f64)| *amplitude > 0.0 && field.is_observable(*spot);
+        let event = |(spot, a)| Event { spot, amplitude: a / field.unit };
+        merged(field, events.into_iter().filter(may_be).map(event).collect())
+    }
+
     /// The events above a constant, looked for from nothing.
     ///
     /// Once more from what was found, as for the constants beside it, which would gain by that.
@@ -278,7 +325,12 @@ mod tests {
 
     fn foot_of(trace: &[f64], shape: &Shape, segments: &[usize], width: usize) -> Vec<f64> {
         let mut foot = vec![7.0; trace.len()];
-        let options = |n_threads| FootOptions { width, n_threads, events: EventOptions::default() };
+        let options = |n_threads| FootOptions {
+            width,
+            n_threads,
+            events: EventOptions::default(),
+            start: None,
+        };
         find_foot(trace, NOISE, shape, segments, &options(1), &mut foot, &|| false).unwrap();
         let mut side_by_side = vec![7.0; trace.len()];
         let both = &mut side_by_side;
@@ -321,7 +373,7 @@ mod tests {
         let wrong = EventOptions { detection: 0.0, ..EventOptions::default() };
         let mut foot = vec![0.0; trace.len()];
         let go = |events: &EventOptions, foot: &mut [f64]| {
-            let options = FootOptions { width: 0, n_threads: 1, events: *events };
+            let options = FootOptions { width: 0, n_threads: 1, events: *events, start: None };
             find_foot(&trace, NOISE, &shape, &[], &options, foot, &|| false)
         };
         assert!(go(&wrong, &mut foot).is_err());
