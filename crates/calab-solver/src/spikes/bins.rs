@@ -11,7 +11,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Simd, dispatch};
+use fearless_simd::{Simd, dispatch, f64x8, prelude::*};
 
 use super::field::{Event, Field};
 use super::powers::NOTHING;
@@ -39,7 +39,7 @@ pub(super) enum Measure {
 impl Measure {
     fn of(self, correlation: f64, energy: f64) -> f64 {
         match self {
-            Self::Free => correlation / libm::sqrt(energy),
+            Self::Free => correlation / energy.sqrt(),
             Self::Above(amplitude) => correlation - amplitude * energy,
         }
     }
@@ -89,6 +89,36 @@ impl Ruler {
             }
         }
         best
+    }
+
+    /// The lane of the largest measure among the first `count`, and its phase; of several the one at
+    /// `lane`, or else the first.
+    #[inline(always)]
+    pub(super) fn best_lane<S: Simd>(
+        &self,
+        simd: S,
+        (d, r): (f64x8<S>, f64x8<S>),
+        count: usize,
+        mut lane: usize,
+    ) -> (usize, usize) {
+        let mut best = f64x8::splat(simd, f64::NEG_INFINITY);
+        let mut phase = f64x8::splat(simd, 0.0);
+        let mut index = 0.0;
+        for [a, b, c] in &self.table {
+            let [a, b, c] = [a, b, c].map(|x| f64x8::splat(simd, *x));
+            let value = a * d - b * r - c;
+            let larger = value.simd_gt(best);
+            best = larger.select(value, best);
+            phase = larger.select(f64x8::splat(simd, index), phase);
+            index += 1.0;
+        }
+        let (mut values, mut phases) = ([0.0; SIDE], [0.0; SIDE]);
+        best.store_array(&mut values);
+        phase.store_array(&mut phases);
+        for (k, value) in values[..count].iter().enumerate() {
+            lane = if *value > values[lane] { k } else { lane };
+        }
+        (lane, phases[lane] as usize)
     }
 
     fn new(measure: Measure, table: Vec<[f64; 3]>) -> Self {
@@ -148,7 +178,7 @@ impl Field<'_> {
         let phases = self.shape.decay.iter().zip(&self.shape.rise).zip(&self.energies);
         let row = |((a, b), energy): ((&f64, &f64), &f64)| match measure {
             Measure::Free => {
-                let root = libm::sqrt(*energy);
+                let root = energy.sqrt();
                 [a / root, b / root, 0.0]
             }
             Measure::Above(amplitude) => [*a, *b, amplitude * energy],
@@ -264,6 +294,7 @@ impl Field<'_> {
         (best.found(own), own)
     }
 
+    #[inline(always)]
     pub(super) fn at(&self, ruler: &Ruler, spot: Spot, states: [f64; 2]) -> Candidate {
         let energy = self.shape.energy(&self.seen(spot.frame), spot.phase);
         let correlation = self.correlation(spot.phase, states);

@@ -63,20 +63,12 @@ pub(super) struct States {
 }
 
 impl States {
-    pub(super) fn zeros(n: usize) -> Self {
+    fn zeros(n: usize) -> Self {
         Self { decay: vec![0.0; n], rise: vec![0.0; n] }
     }
 
     pub(super) fn at(&self, frame: usize) -> [f64; 2] {
         [self.decay[frame], self.rise[frame]]
-    }
-
-    /// Becomes some frames of others.
-    pub(super) fn copy_from(&mut self, other: &Self, frames: Range<usize>) {
-        self.decay.clear();
-        self.decay.extend_from_slice(&other.decay[frames.clone()]);
-        self.rise.clear();
-        self.rise.extend_from_slice(&other.rise[frames]);
     }
 
     fn set(&mut self, frame: usize, [decay, rise]: [f64; 2]) {
@@ -204,9 +196,8 @@ impl<'a> Field<'a> {
         [self.seen[0][frame], self.seen[1][frame], self.seen[2][frame]]
     }
 
-    pub(super) fn seen_over(&self, frames: Range<usize>) -> [&[f64]; 3] {
-        let [dd, dr, rr] = &self.seen;
-        [&dd[frames.clone()], &dr[frames.clone()], &rr[frames]]
+    pub(super) fn seen_all(&self) -> [&[f64]; 3] {
+        self.seen.each_ref().map(Vec::as_slice)
     }
 
     /// The trace over recorded frames, and its residual.

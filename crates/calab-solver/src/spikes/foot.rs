@@ -277,8 +277,8 @@ impl<'a> Trials<'a> {
     fn tried(&mut self, constant: f64, events: Vec<Event>) -> Result<Tried, SolverError> {
         let (field, Segment { options, interrupted, .. }) = (&mut self.field, self.segment);
         field.lowered(&self.unlowered, constant / field.unit);
-        let EventOptions { sweeps, window, detection, .. } = *options;
-        let how = Polish { sweeps, window, least: detection * field.sigma };
+        let EventOptions { sweeps, detection, .. } = *options;
+        let how = Polish { sweeps, least: detection * field.sigma };
         let events = if field.is_silent() {
             field.refresh(&[]);
             Vec::new()

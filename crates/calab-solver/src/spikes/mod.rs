@@ -51,8 +51,6 @@ pub struct EventOptions {
     pub rounds: usize,
     /// Sweeps of the polish in a round.
     pub sweeps: usize,
-    /// Frames by which a sweep may move an event.
-    pub window: usize,
     /// Whether a constant below the trace is fitted with the events.
     pub level: bool,
     /// Standard deviation of the model's own error as a share of the calcium, in the objective.
@@ -76,7 +74,6 @@ impl Default for EventOptions {
             ratio: 0.0,
             rounds: 8,
             sweeps: 3,
-            window: 2,
             level: false,
             mismatch: 0.0,
             penalty: 16.0,
@@ -163,7 +160,7 @@ fn found(
     options: &EventOptions,
     interrupted: &dyn Fn() -> bool,
 ) -> Result<Vec<Event>, SolverError> {
-    let how = Polish { sweeps: options.sweeps, window: options.window, least: 0.0 };
+    let how = Polish { sweeps: options.sweeps, least: 0.0 };
     searched(field, Vec::new(), options, how, interrupted)
 }
 
