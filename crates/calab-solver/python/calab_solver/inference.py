@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+_Relaxed = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]
 
 #: Least amplitude of a spike that is kept, in amplitudes of one spike.
 HALF_A_SPIKE = 0.5
@@ -111,9 +115,12 @@ def infer_spikes(
     def thetas(alphas: Array) -> Array:
         return np.asarray(np.fmax(HALF_A_SPIKE * alphas, least_nulls * null))
 
-    placed, alphas = _refitted(traces, kernels, amplitudes.events, alphas, thetas)
+    relax = partial(_relax, traces, kernels, lam, max_iters, tol, progress)
+    alone = len(traces) == 1 and kernels.n_threads != 1 and progress is None
+    with _begun(relax, alone) as relaxed_activity:
+        placed, alphas = _refitted(traces, kernels, amplitudes.events, alphas, thetas)
+        activity, iterations, certified = relaxed_activity()
     counts = frame_counts(placed, traces.shape, kernels.upsample_factor)
-    activity, iterations, certified = _relax(traces, kernels, lam, max_iters, tol, progress)
     with np.errstate(invalid="ignore", divide="ignore"):
         relaxed = np.nan_to_num(activity / alphas[:, None]).astype(np.float32)
     missing = np.isnan(traces)
@@ -121,6 +128,19 @@ def infer_spikes(
     # Of a cell that was never recorded there is nothing to certify.
     done = (placed.converged & certified) | missing.all(axis=1)
     return Spikes(placed, alphas, thetas(alphas), counts, relaxed, rate, iterations, done)
+
+
+@contextmanager
+def _begun(job: Callable[[], _Relaxed], alone: bool) -> Iterator[Callable[[], _Relaxed]]:
+    """Begin the job of one cell, which has a thread to spare, and give what is asked for its answer.
+
+    A cell is short enough that Ctrl-C may wait for it.
+    """
+    if not alone:
+        yield job
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(job).result
 
 
 def _refitted(
@@ -182,7 +202,7 @@ def _relax(
     max_iters: int,
     tol: float,
     progress: Callable[[int, int], object] | None,
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+) -> _Relaxed:
     """Solve the relaxed problem of each cell, those of one kernel together."""
     activity = np.zeros(traces.shape, dtype=np.float32)
     iterations = np.zeros(len(traces), dtype=np.int64)
