@@ -117,12 +117,8 @@ def find_events(
     ]
 ]: ...
 def find_foot(
-    batch: dict[str, Any],
-    noise: NDArray[np.float64],
-    width: int,
-    rules: dict[str, float],
-    start: list[tuple[NDArray[np.int64], NDArray[np.float64]]] | None,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]: ...
+    batch: dict[str, Any], noise: NDArray[np.float64], width: int, rules: dict[str, float]
+) -> NDArray[np.float64]: ...
 def place_spikes(
     batch: dict[str, Any],
     alphas: NDArray[np.float64],

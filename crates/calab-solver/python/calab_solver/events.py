@@ -11,12 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from . import _native
 from ._parameters import as_count, as_number
 from ._spike_batch import as_spike_batch, as_values, split
-from ._traces import as_real
 
 __all__ = [
     "Events",
     "KernelScores",
-    "as_pairs",
     "event_rules",
     "find_events",
     "find_events_each",
@@ -300,44 +298,6 @@ def event_rules(
         "null_detection": as_number("null_detection", null_detection),
         "null_factor": as_number("null_factor", null_factor),
     }
-
-
-def as_pairs(
-    name: str, events: Events | Sequence[tuple[ArrayLike, ArrayLike]]
-) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Accept events of every cell, and give them to Rust as bins and amplitudes.
-
-    Parameters
-    ----------
-    name : str
-        How the caller knows the argument, for the message.
-    events : Events, or sequence of (bins, amplitudes)
-        What came; one entry per cell.
-
-    Returns
-    -------
-    list of (bins, amplitudes)
-
-    Raises
-    ------
-    TypeError
-        For bins that are not whole, or amplitudes that are not numbers.
-    ValueError
-        If there are not as many bins as amplitudes.
-    """
-    if isinstance(events, Events):
-        return list(zip(events.bins, events.amplitudes, strict=True))
-    pairs = []
-    for bins, amplitudes in events:
-        places, sizes = np.asarray(bins), as_real(name, amplitudes)
-        if places.size and places.dtype.kind not in "iu":
-            raise TypeError(f"{name}: expected bins in whole numbers, got dtype {places.dtype}")
-        if places.ndim != 1 or places.shape != sizes.shape:
-            raise ValueError(
-                f"{name}: expected as many bins as amplitudes, got {places.shape} and {sizes.shape}"
-            )
-        pairs.append((np.require(places, np.int64, "C"), sizes))
-    return pairs
 
 
 def _windows(windows: ArrayLike) -> NDArray[np.int64]:

@@ -9,13 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _native
 from ._parameters import as_count, as_number
-from ._spike_batch import as_spike_batch, as_values, split
-from .events import as_pairs, event_rules
+from ._spike_batch import as_spike_batch, as_values
+from .events import event_rules
 
-__all__ = ["find_foot", "foot_and_events"]
-
-#: Bins and amplitudes of the events of every cell.
-Known = Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]]
+__all__ = ["find_foot"]
 
 
 def find_foot(
@@ -64,56 +61,12 @@ def find_foot(
     ValueError, TypeError, KeyboardInterrupt
         As :func:`calab_solver.find_events`.
     """
-    rules = event_rules(detection, ratio, rounds, sweeps, penalty)
-    kernels = (fs, noise, tau_rise, tau_decay, upsample_factor)
-    return foot_and_events(traces, *kernels, window, rules, None, segments, n_threads, progress)[0]
-
-
-def foot_and_events(
-    traces: ArrayLike,
-    fs: float,
-    noise: ArrayLike,
-    tau_rise: ArrayLike,
-    tau_decay: ArrayLike,
-    upsample_factor: int,
-    window: float | None,
-    rules: dict[str, float],
-    start: Known | None = None,
-    segments: Sequence[int] | NDArray[np.integer] | None = None,
-    n_threads: int | None = None,
-    progress: Callable[[int, int], object] | None = None,
-) -> tuple[NDArray[np.float64], Known]:
-    """Find the foot, and the events above the constant of which it is made.
-
-    Parameters
-    ----------
-    traces, fs, noise, tau_rise, tau_decay, upsample_factor, window, segments, n_threads, progress
-        As :func:`find_foot` takes them.
-    rules : dict
-        What :func:`calab_solver.events.event_rules` gathers.
-    start : sequence of (bins, amplitudes), optional
-        Events of an earlier search near by, from which this one goes on; one entry per cell.
-
-    Returns
-    -------
-    foot : numpy.ndarray, shape (n_cells, n_frames), float64
-        As :func:`find_foot` returns it.
-    events : list of (bins, amplitudes)
-        Of every cell.
-
-    Raises
-    ------
-    ValueError, TypeError, KeyboardInterrupt
-        As :func:`find_foot`; ValueError for bins outside the traces.
-    """
     batch = as_spike_batch(
         traces, fs, tau_rise, tau_decay, None, upsample_factor, segments, n_threads, progress
     )
+    rules = event_rules(detection, ratio, rounds, sweeps, penalty)
     levels = as_values("noise", noise, len(batch["traces"]))
-    known = None if start is None else as_pairs("start", start)
-    width = _width(window, batch["fs"])
-    foot, bins, amplitudes, ends = _native.find_foot(batch, levels, width, rules, known)
-    return foot, list(zip(split(bins, ends), split(amplitudes, ends), strict=True))
+    return _native.find_foot(batch, levels, _width(window, batch["fs"]), rules)
 
 
 def _width(window: float | None, fs: float) -> int:

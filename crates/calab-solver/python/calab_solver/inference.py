@@ -132,7 +132,7 @@ def infer_spikes(
 
 @contextmanager
 def _begun(job: Callable[[], _Relaxed], alone: bool) -> Iterator[Callable[[], _Relaxed]]:
-    """Begin the job of one cell, which has a thread to spare, and give what is asked for its answer.
+    """Begin the job of one cell, which has a thread to spare; give what is asked for its answer.
 
     A cell is short enough that Ctrl-C may wait for it.
     """

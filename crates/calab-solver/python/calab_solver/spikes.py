@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from . import _native
 from ._parameters import as_count, as_number
 from ._spike_batch import as_spike_batch, as_values, split
-from .events import Events, as_pairs
+from ._traces import as_real
+from .events import Events
 
 __all__ = ["PlacedSpikes", "place_spikes"]
 
@@ -106,9 +107,27 @@ def place_spikes(
         batch,
         as_values("alphas", alphas, n_cells),
         as_values("thetas", thetas, n_cells),
-        as_pairs("events", events),
+        _pairs(events),
         window=as_number("window", window),
         spread=as_number("spread", spread),
         sweeps=as_count("sweeps", sweeps, 0),
     )
     return PlacedSpikes(split(bins, ends), fit, pve, done, converged)
+
+
+def _pairs(
+    events: Events | Sequence[tuple[ArrayLike, ArrayLike]],
+) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    if isinstance(events, Events):
+        return list(zip(events.bins, events.amplitudes, strict=True))
+    pairs = []
+    for bins, amplitudes in events:
+        places, sizes = np.asarray(bins), as_real("events", amplitudes)
+        if places.size and places.dtype.kind not in "iu":
+            raise TypeError(f"events: expected bins in whole numbers, got dtype {places.dtype}")
+        if places.ndim != 1 or places.shape != sizes.shape:
+            raise ValueError(
+                f"events: expected as many bins as amplitudes, got {places.shape} and {sizes.shape}"
+            )
+        pairs.append((np.require(places, np.int64, "C"), sizes))
+    return pairs

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .amplitudes import Kernels
 from .baseline import rolling_baseline
-from .events import event_rules, find_events
+from .events import find_events
 from .filter import bandpass_filter
-from .foot import Known, foot_and_events
+from .foot import find_foot
 
 __all__ = [
     "FOOT_BINS",
     "LEAST_WINDOW",
     "PERIOD_DECAYS",
     "RESTLESS",
-    "STILL_FEET",
     "WINDOW_DECAYS",
     "constant_is_better",
     "separate",
@@ -37,8 +35,6 @@ FOOT_BINS, COMPARED_BINS = 2, 4
 #: Share of the cost of the moving baseline below which a constant counts as better: the search for
 #: events leaves costs uncertain by a few per cent.
 BETTER = 0.96
-#: Times that the foot is looked for below a constant: the one constant has to be right.
-STILL_FEET = 2
 #: Standard deviation of a baseline along the trace, in those of the noise, from which on it is
 #: asked whether it should move at all.
 RESTLESS = 1.0
@@ -68,13 +64,9 @@ def separate(
     quantile = feet.quantile(still=False)
     # Whether both are needed is foretold, for two are found in the time of one.
     both = _is_restless(quantile, noise)
-    moving, *still = feet.below([quantile, feet.quantile(still=True)] if both else [quantile])
-    removed = _single(moving.level)
+    removed, *still = feet.below([quantile, feet.quantile(still=True)] if both else [quantile])
     if _is_restless(removed, noise):
-        still = still or feet.below([feet.quantile(still=True)])
-        for _ in range(STILL_FEET - 1):
-            still = feet.below([still[0].level], [still[0].events])
-        constant = _single(still[0].level)
+        [constant] = still or feet.below([feet.quantile(still=True)])
         if constant_is_better(cells, kernels, noise, removed, constant)[0]:
             removed = constant
     working = cells - removed
@@ -127,13 +119,6 @@ def _is_restless(below: Array, noise: Array) -> bool:
     return bool(known.any()) and bool(below[known].std() > RESTLESS * noise[0])
 
 
-class _Below(NamedTuple):
-    """What stands below the activity, and the events above it."""
-
-    level: Array
-    events: tuple[NDArray[np.int64], Array]
-
-
 @dataclass(frozen=True, eq=False)
 class _Feet:
     """What stands below one cell: the high-pass, the quantile, and the foot of the rest."""
@@ -155,28 +140,23 @@ class _Feet:
             cells - slow, fs, span, mode="centered", segments=self.kernels.segments
         )
 
-    def below(self, levels: list[Array], start: Known | None = None) -> list[_Below]:
+    def below(self, levels: list[Array]) -> list[Array]:
         """Return levels with the foot that each leaves below the activity."""
         kernels, count = self.kernels, len(levels)
         working = np.concatenate([self.cells - level for level in levels])
         period = max(LEAST_WINDOW, PERIOD_DECAYS * float(kernels.tau_decay[0]))
-        feet, events = foot_and_events(
+        feet = find_foot(
             _passed(working, kernels, low=True) if self.low_pass else working,
             kernels.fs,
             np.repeat(self.noise, count),
             np.repeat(kernels.tau_rise, count),
             np.repeat(kernels.tau_decay, count),
-            min(kernels.upsample_factor, FOOT_BINS),
-            None if self.high_pass else period,
-            event_rules(),
-            start,
-            kernels.segments,
-            kernels.n_threads,
+            upsample_factor=min(kernels.upsample_factor, FOOT_BINS),
+            segments=kernels.segments,
+            n_threads=kernels.n_threads,
+            window=None if self.high_pass else period,
         )
-        return [
-            _Below(level + foot, above)
-            for level, foot, above in zip(levels, feet, events, strict=True)
-        ]
+        return [_single(level + foot) for level, foot in zip(levels, feet, strict=True)]
 
 
 def _passed(traces: Array, kernels: Kernels, *, high: bool = False, low: bool = False) -> Array:

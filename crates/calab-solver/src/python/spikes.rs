@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use super::monitor::watched;
 use crate::error::{SolverError, check_length};
 use crate::spikes::{
-    self, Cells, EventOptions, Events, Known, Placement, PlacementOptions, Scale, ScaleOptions,
-    Shape, Start, Stretch,
+    self, Cells, EventOptions, Events, Placement, PlacementOptions, Scale, ScaleOptions, Shape,
+    Start, Stretch,
 };
 
 type Reals<'py> = Bound<'py, PyArray1<f64>>;
@@ -115,30 +115,18 @@ pub(super) fn find_foot<'py>(
     noise: PyReadonlyArray1<'py, f64>,
     width: usize,
     rules: Rules,
-    start: Option<Vec<(PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, f64>)>>,
-) -> PyResult<(Matrix<'py>, Whole<'py>, Reals<'py>, Whole<'py>)> {
+) -> PyResult<Matrix<'py>> {
     let (shapes, noise) = (batch.shapes()?, noise.as_slice()?);
     let [n_cells, n_frames] = [batch.traces.shape()[0], batch.traces.shape()[1]];
     let feet = PyArray2::<f64>::zeros(py, [n_cells, n_frames], false);
-    let mut known: Vec<Option<Known>> = match start {
-        None => vec![None; n_cells],
-        Some(start) => start.iter().map(|pair| known(pair).map(Some)).collect::<PyResult<_>>()?,
-    };
     {
         let mut rows = feet.try_readwrite()?;
         let rows = rows.as_array_mut();
         batch.run(py, n_cells, |cells| {
-            let options = rules.options();
-            spikes::find_foot_of_cells(cells, noise, &shapes, width, &options, &mut known, rows)
+            spikes::find_foot_of_cells(cells, noise, &shapes, width, &rules.options(), rows)
         })?;
     }
-    let found = || known.iter().flatten();
-    Ok((
-        feet,
-        joined(py, found().map(|(bins, _)| bins.as_slice())),
-        found().flat_map(|(_, amplitudes)| amplitudes.clone()).collect::<Vec<_>>().into_pyarray(py),
-        ends(py, found().map(|(bins, _)| bins.len())),
-    ))
+    Ok(feet)
 }
 
 #[pyfunction]
@@ -303,12 +291,6 @@ fn table<T>(shape: (usize, usize), values: Vec<T>) -> Result<Array2<T>, SolverEr
         expected: shape.0 * shape.1,
         got: length,
     })
-}
-
-fn known(
-    (bins, amplitudes): &(PyReadonlyArray1<'_, i64>, PyReadonlyArray1<'_, f64>),
-) -> PyResult<Known> {
-    Ok((as_bins(bins.as_slice()?)?, amplitudes.as_slice()?.to_vec()))
 }
 
 fn as_bins(bins: &[i64]) -> PyResult<Vec<usize>> {

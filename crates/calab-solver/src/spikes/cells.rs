@@ -81,13 +81,7 @@ pub fn find_events_of_cells(
     })
 }
 
-/// Bins and amplitudes of the events of a cell.
-pub type Known = (Vec<usize>, Vec<f64>);
-
 /// Writes the foot of every cell into `feet`, cells x frames; `width` is in frames.
-///
-/// The search goes on from what is known of each cell, if anything, which becomes the events above
-/// its foot.
 ///
 /// # Errors
 ///
@@ -98,25 +92,18 @@ pub fn find_foot_of_cells(
     shapes: &[Shape],
     width: usize,
     options: &EventOptions,
-    known: &mut [Option<Known>],
     mut feet: ArrayViewMut2<'_, f64>,
 ) -> Result<(), SolverError> {
-    cells.check(&[
-        ("noise", noise.len()),
-        ("tau_decay", shapes.len()),
-        ("start", known.len()),
-        ("feet", feet.nrows()),
-    ])?;
+    cells.check(&[("noise", noise.len()), ("tau_decay", shapes.len()), ("feet", feet.nrows())])?;
     let (traces, segments) = (cells.traces, cells.segments);
     // Threads that have no cell help another one.
     let n_threads = batch::threads(cells.n_threads, usize::MAX) / traces.nrows().max(1);
-    let mut answers: Vec<_> = feet.axis_iter_mut(Axis(0)).zip(known).collect();
-    cells.run(&mut answers, |k, (row, known), stop| {
-        let start = known.as_ref().map(|(bins, amplitudes)| (&bins[..], &amplitudes[..]));
-        let options = FootOptions { width, n_threads, events: *options, start };
+    let options = FootOptions { width, n_threads, events: *options };
+    let mut answers: Vec<_> = feet.axis_iter_mut(Axis(0)).collect();
+    cells.run(&mut answers, |k, row, stop| {
         let (trace, shape) = (traces.row(k).to_vec(), &shapes[k]);
         let mut foot = vec![0.0; trace.len()];
-        **known = Some(find_foot(&trace, noise[k], shape, segments, &options, &mut foot, stop)?);
+        find_foot(&trace, noise[k], shape, segments, &options, &mut foot, stop)?;
         row.iter_mut().zip(foot).for_each(|(out, level)| *out = level);
         Ok(())
     })

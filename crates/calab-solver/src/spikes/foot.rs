@@ -10,14 +10,11 @@
 //! zero, which no event explains; one too low has to be held up by events all the time. The
 //! penalised error counts both.
 
-use std::ops::Range;
-
 use libm::fmax;
 
 use super::field::{Event, Field, Unlowered};
 use super::polish::{Polish, polish};
-use super::pursuit::merged;
-use super::{EventOptions, Shape, Spot, named, searched};
+use super::{EventOptions, Shape, named, searched};
 use crate::baseline::{BASELINE_QUANTILE, BaselineWorkspace, Window, quantile, rolling_quantile};
 use crate::batch::pair;
 use crate::error::{SolverError, check_length};
@@ -29,24 +26,24 @@ const FIRST_STEP: f64 = 0.5;
 /// Least unit of the search as a share of the largest sample, for traces without noise.
 const LEAST_UNIT: f64 = 1e-3;
 
-/// Most pairs of doubled steps, far beyond any trace, and halvings once the constant is bracketed.
+/// The last step at most, in the same: doubled steps leave it far from where the constant lies.
+const LAST_STEP: f64 = 0.2;
+
+/// Most pairs of doubled steps, far beyond any trace.
 const DOUBLINGS: usize = 10;
-const HALVINGS: usize = 2;
 
 /// How the foot is found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FootOptions<'a> {
+pub struct FootOptions {
     /// Window of the median in frames; 0 for no median.
     pub width: usize,
     /// Threads that try constants, of which two can be of use; they change nothing else.
     pub n_threads: usize,
     /// How events are found.
     pub events: EventOptions,
-    /// Bins and amplitudes of the events of an earlier search, from which to go on.
-    pub start: Option<(&'a [usize], &'a [f64])>,
 }
 
-/// Writes the foot of `trace` into `foot`, and returns the bins and amplitudes of the events above it.
+/// Writes the foot of `trace` into `foot`.
 ///
 /// Every segment has a constant of its own. Frames that were not recorded take the foot beside
 /// them; where a segment has no recorded frame the foot is 0.
@@ -59,33 +56,18 @@ pub fn find_foot(
     noise: f64,
     shape: &Shape,
     segments: &[usize],
-    options: &FootOptions<'_>,
+    options: &FootOptions,
     foot: &mut [f64],
     interrupted: &(dyn Fn() -> bool + Sync),
-) -> Result<(Vec<usize>, Vec<f64>), SolverError> {
+) -> Result<(), SolverError> {
     options.events.check()?;
     check_length("foot", trace.len(), foot.len())?;
-    if let Some((bins, amplitudes)) = options.start {
-        check_length("start", bins.len(), amplitudes.len())?;
-        let last = trace.len().saturating_sub(1) * shape.upsample();
-        if let Some(bin) = bins.iter().find(|&&bin| trace.is_empty() || bin > last) {
-            let got = format!("{bin} for {} frames", trace.len());
-            return Err(SolverError::parameter("start", "bins inside the trace", &got));
-        }
-    }
     let mut workspace = BaselineWorkspace::default();
-    let (mut bins, mut amplitudes) = (Vec::new(), Vec::new());
     for frames in segment_ranges(segments, trace.len()) {
-        let first_bin = frames.start * shape.upsample();
-        let start =
-            options.start.map(|(bins, amplitudes)| within(bins, amplitudes, &frames, shape));
         let (trace, foot) = (&trace[frames.clone()], &mut foot[frames]);
         let segment = Segment { trace, noise, shape, options: &options.events, interrupted };
         let mut search = Search::new(segment, options.n_threads)?;
-        let best = search.constant(start)?;
-        let unit = search.one.field.unit;
-        bins.extend(best.events.iter().map(|event| first_bin + shape.bin(event.spot)));
-        amplitudes.extend(best.events.iter().map(|event| event.amplitude * unit));
+        let best = search.constant()?;
         if options.width == 0 {
             foot.fill(best.constant);
             continue;
@@ -97,21 +79,7 @@ pub fn find_foot(
             *level = if level.is_nan() { 0.0 } else { *level + best.constant };
         }
     }
-    Ok((bins, amplitudes))
-}
-
-/// The events of one segment, by its own frames.
-fn within(
-    bins: &[usize],
-    amplitudes: &[f64],
-    frames: &Range<usize>,
-    shape: &Shape,
-) -> Vec<(Spot, f64)> {
-    let spots = bins.iter().map(|&bin| shape.spot(bin)).zip(amplitudes.iter().copied());
-    let inside = spots.filter(|(spot, _)| frames.contains(&spot.frame));
-    inside
-        .map(|(Spot { frame, phase }, a)| (Spot { frame: frame - frames.start, phase }, a))
-        .collect()
+    Ok(())
 }
 
 /// A constant, what it costs, and the events above it.
@@ -152,9 +120,7 @@ impl<'a> Search<'a> {
     }
 
     /// The constant of the least objective: doubling steps downhill, then halved ones around it.
-    ///
-    /// The first one is tried above what the search starts from, if anything.
-    fn constant(&mut self, start: Option<Vec<(Spot, f64)>>) -> Result<Tried, SolverError> {
+    fn constant(&mut self) -> Result<Tried, SolverError> {
         let Segment { trace, noise, .. } = self.segment;
         let largest = trace.iter().fold(0.0_f64, |largest, y| fmax(largest, y.abs()));
         let unit = fmax(noise, LEAST_UNIT * largest);
@@ -167,8 +133,6 @@ impl<'a> Search<'a> {
         let mut best = if low.abs() > step {
             let (one, other) = self.both(|trials| trials.first(0.0), |trials| trials.first(low));
             lesser(one?, other?)
-        } else if let Some(start) = start {
-            self.one.tried(0.0, self.one.known(start))?
         } else {
             self.one.first(0.0)?
         };
@@ -179,11 +143,13 @@ impl<'a> Search<'a> {
             step = self.descend(&mut best, downhill * step)?;
         }
         step = fmax(0.5 * step, 0.5 * FIRST_STEP * unit);
-        for _ in 0..HALVINGS {
+        loop {
             best = lesser(best.clone(), self.beside(&best, step)?);
+            if step <= LAST_STEP * unit {
+                return Ok(best);
+            }
             step *= 0.5;
         }
-        Ok(best)
     }
 
     /// Goes downhill in steps that double from this one on; returns the length of the last one.
@@ -252,15 +218,6 @@ impl<'a> Trials<'a> {
         Ok(Self { segment, field, unlowered })
     }
 
-    /// Those events that may be.
-    fn known(&self, events: Vec<(Spot, f64)>) -> Vec<Event> {
-        let field = &self.field;
-        let may_be =
-            |(spot, amplitude): &(Spot, f64)| *amplitude > 0.0 && field.is_observable(*spot);
-        let event = |(spot, a)| Event { spot, amplitude: a / field.unit };
-        merged(field, events.into_iter().filter(may_be).map(event).collect())
-    }
-
     /// The events above a constant, looked for from nothing.
     ///
     /// Once more from what was found, as for the constants beside it, which would gain by that.
@@ -325,12 +282,7 @@ mod tests {
 
     fn foot_of(trace: &[f64], shape: &Shape, segments: &[usize], width: usize) -> Vec<f64> {
         let mut foot = vec![7.0; trace.len()];
-        let options = |n_threads| FootOptions {
-            width,
-            n_threads,
-            events: EventOptions::default(),
-            start: None,
-        };
+        let options = |n_threads| FootOptions { width, n_threads, events: EventOptions::default() };
         find_foot(trace, NOISE, shape, segments, &options(1), &mut foot, &|| false).unwrap();
         let mut side_by_side = vec![7.0; trace.len()];
         let both = &mut side_by_side;
@@ -373,7 +325,7 @@ mod tests {
         let wrong = EventOptions { detection: 0.0, ..EventOptions::default() };
         let mut foot = vec![0.0; trace.len()];
         let go = |events: &EventOptions, foot: &mut [f64]| {
-            let options = FootOptions { width: 0, n_threads: 1, events: *events, start: None };
+            let options = FootOptions { width: 0, n_threads: 1, events: *events };
             find_foot(&trace, NOISE, &shape, &[], &options, foot, &|| false)
         };
         assert!(go(&wrong, &mut foot).is_err());

@@ -24,8 +24,7 @@ mod spread;
 mod tournament;
 
 pub use cells::{
-    Cells, Known, Stretch, find_events_of_cells, find_foot_of_cells, place_spikes_of_cells,
-    score_kernels,
+    Cells, Stretch, find_events_of_cells, find_foot_of_cells, place_spikes_of_cells, score_kernels,
 };
 pub use field::FieldOptions;
 pub use foot::{FootOptions, find_foot};

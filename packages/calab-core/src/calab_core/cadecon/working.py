@@ -13,7 +13,6 @@ from calab_solver.working import (
     LEAST_WINDOW,
     PERIOD_DECAYS,
     RESTLESS,
-    STILL_FEET,
     WINDOW_DECAYS,
     constant_is_better,
 )
@@ -166,7 +165,7 @@ def removed_baseline(
         removed[rows] = rolling_baseline(
             traces[rows], fs, decay, mode="centered", segments=segments
         )
-    for _ in range(deep * (STILL_FEET if still else 1)):
+    if deep:
         working = low_passed(recording, traces - removed, kernels)
         removed += foot(recording, cells, working, *_columns(kernels))
     # Single precision, so that no machine's transform decides where a spike lies.
