@@ -32,9 +32,6 @@ LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
 PERIOD_DECAYS = 32 * math.pi
 #: Bins per frame while the foot is looked for, and while baselines are compared.
 FOOT_BINS, COMPARED_BINS = 2, 4
-#: Share of the cost of the moving baseline below which a constant counts as better: the search for
-#: events leaves costs uncertain by a few per cent.
-BETTER = 0.96
 #: Standard deviation of a baseline along the trace, in those of the noise, from which on it is
 #: asked whether it should move at all.
 RESTLESS = 1.0
@@ -106,7 +103,7 @@ def constant_is_better(
         segments=kernels.segments,
         n_threads=kernels.n_threads,
     ).objective
-    return np.asarray(costs[len(cells) :] < BETTER * costs[: len(cells)])
+    return np.asarray(costs[len(cells) :] < costs[: len(cells)])
 
 
 def _single(values: Array) -> Array:

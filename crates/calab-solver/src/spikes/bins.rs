@@ -269,28 +269,27 @@ impl Field<'_> {
         ruler: &Ruler,
         event: Event,
         window: usize,
+        around: &mut Around,
     ) -> (Option<Candidate>, Candidate) {
         let (spot, segment) = (event.spot, self.segment(event.spot.frame));
-        let states = |frame: usize, [d, r]: [f64; 2]| {
-            let [now_d, now_r] = self.states.at(frame);
-            [now_d + d, now_r + r]
-        };
-        let exponentials = self.exponentials(event);
-        let own = states(spot.frame, self.response(spot.frame, exponentials));
+        let low = spot.frame.saturating_sub(window).max(segment.start);
+        let high = spot.frame.saturating_add(window).min(segment.end - 1);
+        dispatch!(self.level, simd => around.look(simd, self, low..high + 1, event));
+        let own = self.at(ruler, spot, around.at(spot.frame));
+        if self.complete[low..=high].iter().all(|&complete| complete) {
+            let place = dispatch!(self.level, simd => around.best(simd, ruler, spot.frame));
+            let (_, phase) = ruler.best(around.at(place));
+            let best = Spot { frame: place, phase };
+            return (
+                Some(if best == spot { own } else { self.at(ruler, best, around.at(place)) }),
+                own,
+            );
+        }
         let mut best = Best::new(self, ruler);
-        best.consider(spot.frame, own);
-        // Before the event its response is only discounted, behind it fewer of its frames are seen.
-        let mut before = self.response(spot.frame, exponentials);
-        for frame in (segment.start..spot.frame).rev().take(window) {
-            before = [before[0] * self.shape.decay_root, before[1] * self.shape.rise_root];
-            best.consider(frame, states(frame, before));
+        best.consider(spot.frame, around.at(spot.frame));
+        for frame in (low..spot.frame).rev().chain((spot.frame + 1)..=high) {
+            best.consider(frame, around.at(frame));
         }
-        let mut behind = exponentials;
-        for frame in (spot.frame + 1..segment.end).take(window) {
-            behind = [behind[0] * self.shape.decay_root, behind[1] * self.shape.rise_root];
-            best.consider(frame, states(frame, self.response(frame, behind)));
-        }
-        let own = self.at(ruler, spot, own);
         (best.found(own), own)
     }
 
@@ -311,6 +310,72 @@ impl Field<'_> {
             && (spot.phase == 0 || self.segment(spot.frame).start < spot.frame)
             && self.shape.energy(&self.seen(spot.frame), spot.phase)
                 >= self.least[spot.phase].max(NOTHING)
+    }
+}
+
+/// The states of some frames without an event that is among them.
+#[derive(Default)]
+pub(super) struct Around {
+    low: usize,
+    count: usize,
+    /// As many as fill all sides.
+    decay: Vec<f64>,
+    rise: Vec<f64>,
+    values: Vec<f64>,
+}
+
+impl Around {
+    fn at(&self, frame: usize) -> [f64; 2] {
+        [self.decay[frame - self.low], self.rise[frame - self.low]]
+    }
+
+    #[inline(always)]
+    fn look<S: Simd>(&mut self, _: S, field: &Field<'_>, frames: Range<usize>, event: Event) {
+        (self.low, self.count) = (frames.start, frames.len());
+        let sides = self.count.next_multiple_of(SIDE);
+        for (states, all) in
+            [(&mut self.decay, &field.states.decay), (&mut self.rise, &field.states.rise)]
+        {
+            states.clear();
+            states.extend_from_slice(&all[frames.clone()]);
+            states.resize(sides, 0.0);
+        }
+        self.values.resize(sides, 0.0);
+        let [x, z] = field.exponentials(event);
+        let own = event.spot.frame;
+        // Before the event its response is only discounted, behind it fewer of its frames are seen.
+        let before = field.response(own, [x, z]);
+        let split = own - self.low;
+        // Beyond its reach there is nothing to give back.
+        let (reach, behind) = (split.min(field.powers.most()), self.count - split);
+        let (decay, rise) = field.powers.down(reach);
+        let states = self.decay[split - reach..].iter_mut().zip(&mut self.rise[split - reach..]);
+        for ((d, r), (decay, rise)) in states.zip(decay.iter().zip(rise)) {
+            *d += before[0] * decay;
+            *r += before[1] * rise;
+        }
+        let (decay, rise) = field.powers.up(behind.min(field.powers.most()));
+        let [dd, dr, rr] = field.seen_all().map(|seen| &seen[own..frames.end]);
+        let states = self.decay[split..].iter_mut().zip(&mut self.rise[split..]);
+        for (k, ((d, r), (decay, rise))) in states.zip(decay.iter().zip(rise)).enumerate() {
+            let (x, z) = (x * decay, z * rise);
+            *d += x * dd[k] - z * dr[k];
+            *r += x * dr[k] - z * rr[k];
+        }
+    }
+
+    /// The frame of the largest measure; of several `frame`, or else the first.
+    #[inline(always)]
+    fn best<S: Simd>(&mut self, _: S, ruler: &Ruler, frame: usize) -> usize {
+        let sides = self.decay.as_chunks().0.iter().zip(self.rise.as_chunks().0);
+        for ((d, r), values) in sides.zip(self.values.chunks_exact_mut(SIDE)) {
+            ruler.side(d, r, values);
+        }
+        let mut best = frame - self.low;
+        for (k, value) in self.values[..self.count].iter().enumerate() {
+            best = if *value > self.values[best] { k } else { best };
+        }
+        self.low + best
     }
 }
 

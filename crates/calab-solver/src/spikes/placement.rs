@@ -5,7 +5,7 @@ use std::ops::Range;
 use libm::{ceil, rint, sqrt};
 use ndarray::ArrayViewMut1;
 
-use super::bins::{Candidate, Measure, Ruler};
+use super::bins::{Around, Candidate, Measure, Ruler};
 use super::field::{Event, Field, FieldOptions};
 use super::shape::{Shape, Spot};
 use crate::error::{SolverError, check_length, check_positive};
@@ -106,6 +106,7 @@ struct Search<'a> {
     /// Ranks places of one spike, and tells where the residual's amplitude is above `theta`.
     places: Ruler,
     asking: Ruler,
+    around: Around,
     spikes: Vec<Spike>,
     /// Number of changes so far, and which of them was the last to touch each frame.
     changes: usize,
@@ -145,6 +146,7 @@ impl<'a> Search<'a> {
         let mut search = Self {
             places: field.ruler(Measure::Above(0.5 * alpha)),
             asking: field.ruler(Measure::Above(theta)),
+            around: Around::default(),
             field,
             spikes: Vec::new(),
             changes: 0,
@@ -260,8 +262,9 @@ impl<'a> Search<'a> {
     /// Nor may a move take a spike nearer to being removed. Then moving, removing and adding all
     /// lower one sum, the squared error plus `α E (2 θ - α)` per spike of energy `E`, and the search
     /// cannot go in circles.
-    fn choose(&self, spot: Spot) -> Candidate {
-        let (best, own) = self.field.best_without(&self.places, self.event(spot), self.window);
+    fn choose(&mut self, spot: Spot) -> Candidate {
+        let (best, own) =
+            self.field.best_without(&self.places, self.event(spot), self.window, &mut self.around);
         let least = own.value + 0.5 * LEAST_DECREASE * self.alpha * own.energy;
         let worth = |place: &Candidate| place.correlation - self.theta * place.energy;
         best.filter(|best| best.value > least && worth(best) >= worth(&own)).unwrap_or(own)

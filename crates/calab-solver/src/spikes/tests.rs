@@ -5,7 +5,7 @@ use libm::exp;
 use ndarray::Array1;
 use proptest::prelude::*;
 
-use super::bins::Measure;
+use super::bins::{Around, Measure};
 use super::field::{Event, Field};
 use super::*;
 
@@ -132,7 +132,7 @@ fn an_event_taken_out_leaves_what_a_field_without_it_has() {
     });
     let ruler = field.ruler(Measure::Free);
     for event in events {
-        let (best, own) = field.best_without(&ruler, event, 12);
+        let (best, own) = field.best_without(&ruler, event, 12, &mut Around::default());
         field.add(Event { amplitude: -event.amplitude, ..event });
         let segment = field.segment(event.spot.frame);
         let frames = event.spot.frame.saturating_sub(12).max(segment.start)
