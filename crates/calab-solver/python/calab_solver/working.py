@@ -30,8 +30,11 @@ Array = NDArray[np.float64]
 LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
 #: Decays over which the foot follows what no activity explains.
 PERIOD_DECAYS = 32 * math.pi
-#: Bins per frame while the foot is looked for, and while baselines are compared.
-FOOT_BINS, COMPARED_BINS = 2, 4
+#: Bins per frame while the foot is looked for.
+FOOT_BINS = 2
+#: Bins per frame and sweeps while baselines are compared: more sweeps in fewer rounds leave the
+#: costs less uncertain in the same time.
+COMPARED_BINS, COMPARED_SWEEPS = 4, 10
 #: Standard deviation of a baseline along the trace, in those of the noise, from which on it is
 #: asked whether it should move at all.
 RESTLESS = 1.0
@@ -102,6 +105,7 @@ def constant_is_better(
         upsample_factor=min(kernels.upsample_factor, COMPARED_BINS),
         segments=kernels.segments,
         n_threads=kernels.n_threads,
+        sweeps=COMPARED_SWEEPS,
     ).objective
     return np.asarray(costs[len(cells) :] < costs[: len(cells)])
 

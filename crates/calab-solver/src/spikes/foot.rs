@@ -27,7 +27,7 @@ const FIRST_STEP: f64 = 0.5;
 const LEAST_UNIT: f64 = 1e-3;
 
 /// The last step at most, in the same: doubled steps leave it far from where the constant lies.
-const LAST_STEP: f64 = 0.2;
+const LAST_STEP: f64 = 0.3;
 
 /// Most pairs of doubled steps, far beyond any trace.
 const DOUBLINGS: usize = 10;
