@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from calab_solver import event_scale, find_events, noise_level, place_spikes, score_kernels
 from calab_solver.amplitudes import COMB, EVIDENT
+from calab_solver.events import event_rules, find_events_each
 
 FS, RISE, DECAY = 30.0, 0.05, 0.4
 
@@ -88,6 +89,16 @@ def test_the_number_of_threads_and_neighbours_change_nothing(cells):
     for k in range(len(cells)):
         one = find_events(cells[k], FS, noise[k], RISE, DECAY, upsample_factor=10)
         assert one.bins[0].tolist() == alone.bins[k].tolist()
+
+
+def test_ways_beside_each_other_are_those_alone(cells):
+    noise = np.nan_to_num(noise_level(cells, FS))
+    rules = [{"ratio": 0.1, "rounds": 2, "sweeps": 1}, {}]
+    ways = [event_rules(**rule) for rule in rules]
+    found = find_events_each(cells, FS, noise, RISE, DECAY, 10, ways)
+    for one, rule in zip(found, rules, strict=True):
+        alone = find_events(cells, FS, noise, RISE, DECAY, upsample_factor=10, **rule)
+        assert found_bytes(one) == found_bytes(alone)
 
 
 def test_what_was_not_recorded_holds_nothing(cells):

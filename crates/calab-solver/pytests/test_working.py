@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from calab_solver import noise_level, simulate_cells, solve_trace
+from calab_solver import noise_level, simulate_cells, solve_trace, working
 from calab_solver.amplitudes import Kernels
-from calab_solver.working import constant_is_better
+from calab_solver.working import constant_is_better, separate
 
 FS, RISE, DECAY, SNR = 30.0, 0.4, 1.8, 8.0
 N_CELLS, N_FRAMES = 3, 12_000
@@ -34,6 +34,30 @@ def test_dense_activity_above_a_constant_is_counted(dense, factor):
         # The quantile of a window makes it 1.5 times as many.
         assert found.s_counts.sum() == pytest.approx(true, rel=0.1)
         assert found.details.scale_known
+
+
+def test_threads_change_nothing(dense):
+    # Both baselines are found side by side or one after the other, as are pairs of constants.
+    traces, _ = dense
+    found = [solve_trace(traces[0], RISE, DECAY, FS, n_threads=n) for n in (1, 2, 5)]
+    for more in found[1:]:
+        for name in ("reconvolution", "removed_baseline", "rate", "spike_times"):
+            alone = getattr(found[0].details, name)
+            assert getattr(more.details, name).tobytes() == alone.tobytes()
+
+
+def test_restlessness_may_come_with_the_foot_alone(dense):
+    # The quantile rests, so that the constant is not asked for before the foot is known.
+    traces, _ = dense
+    kernels = Kernels(FS, np.array([RISE]), np.array([DECAY]), 1, None, None)
+    noise = np.atleast_1d(noise_level(traces[:1], FS))
+    given = (traces[:1], kernels, noise, False, False)
+    foretold, _ = separate(*given)
+    with pytest.MonkeyPatch.context() as patch:
+        asked = iter([False, True])
+        patch.setattr(working, "_is_restless", lambda *_: next(asked))
+        found, _ = separate(*given)
+    assert found.tobytes() == foretold.tobytes()
 
 
 def test_a_baseline_that_moves_stays_one(dense):
