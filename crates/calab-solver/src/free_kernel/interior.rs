@@ -6,14 +6,18 @@
 //! G h - c + Dᵀp = μ >= 0,   h μ = 0,   v⁺ (λ - p) = 0,   v⁻ (λ + p) = 0
 //! ```
 //!
-//! Eliminating all but `h` leaves one dense system per step, `G + M/H + DᵀWD`. Predictor and
-//! corrector share its factor: Mehrotra (1992), <https://doi.org/10.1137/0802028>.
+//! Eliminating all but `h` leaves one dense system per step, `G + M/H + DᵀWD`, for the predictor and
+//! for the corrector: Mehrotra (1992), <https://doi.org/10.1137/0802028>.
 
 use super::cholesky::{Cholesky, dot};
+use super::conjugate::System;
 use crate::error::SolverError;
 
 /// Least share of the largest diagonal entry that keeps a singular Gram matrix factorable.
 const RIDGE: f64 = 1e-15;
+
+/// From this size on products with the Gram matrix are fewer than a factor is worth.
+const LARGE: usize = 500;
 
 /// The problem in units in which the largest diagonal entry and the largest `|c|` are 1.
 pub(super) struct Problem<'a> {
@@ -116,29 +120,28 @@ impl Point {
         &mut self,
         problem: &Problem,
         gram_h: &[f64],
-        cholesky: &mut Cholesky,
+        systems: &mut Systems,
         interrupted: &mut dyn FnMut() -> bool,
     ) -> Result<bool, SolverError> {
         let (ratio, ties) = self.weights();
-        let (mut factored, mut ridge) = (false, RIDGE);
-        for _ in 0..8 {
-            let system = |i: usize, row: &mut [f64]| fill(problem, &ratio, &ties, ridge, i, row);
-            factored = cholesky.factor(system, interrupted)?;
-            if factored {
-                break;
-            }
-            ridge *= 100.0;
-        }
-        if !factored {
-            return Ok(false);
-        }
+        let diagonal: Vec<f64> = ratio.iter().map(|ratio| ratio + RIDGE).collect();
+        systems.begin();
+        let mut solve = |pull: &mut [f64]| {
+            let system = System { gram: problem.gram, diagonal: &diagonal, ties: &ties };
+            systems.solve(&system, pull, interrupted)
+        };
         let mean = self.complementarity(None, 0.0);
-        let predictor = self.step(problem, gram_h, &ties, cholesky, &self.wanted(0.0, None));
+        let wanted = self.wanted(0.0, None);
+        let Some(predictor) = self.step(problem, gram_h, &ties, &wanted, &mut solve)? else {
+            return Ok(false);
+        };
         let left = self.complementarity(Some(&predictor), self.longest(&predictor));
         let share = left / mean;
         let sigma = (share * share * share).clamp(1e-8, 1.0);
         let wanted = self.wanted(sigma * mean, Some(&predictor));
-        let step = self.step(problem, gram_h, &ties, cholesky, &wanted);
+        let Some(step) = self.step(problem, gram_h, &ties, &wanted, &mut solve)? else {
+            return Ok(false);
+        };
         let length = (0.995 * self.longest(&step)).min(1.0);
         self.go(&step, length);
         Ok(length > 1e-10 && length.is_finite())
@@ -194,9 +197,9 @@ impl Point {
         problem: &Problem,
         gram_h: &[f64],
         weights: &[f64],
-        cholesky: &Cholesky,
         wanted: &Wanted,
-    ) -> Step {
+        solve: &mut dyn FnMut(&mut [f64]) -> Result<bool, SolverError>,
+    ) -> Result<Option<Step>, SolverError> {
         let p = self.multiplier(problem.lambda);
         // What D dh lacks for the step of p.
         let lack: Vec<f64> = (0..p.len())
@@ -212,14 +215,16 @@ impl Point {
                 wanted.h[i] / self.h[i] - dual - transposed(&lack, i)
             })
             .collect();
-        cholesky.solve(&mut h);
+        if !solve(&mut h)? {
+            return Ok(None);
+        }
         let change = |i: usize| weights[i] * (h[i + 1] - h[i]) + lack[i];
         let p: Vec<f64> = (0..p.len()).map(change).collect();
         let mu = (0..h.len()).map(|i| (wanted.h[i] - self.mu[i] * h[i]) / self.h[i]).collect();
         let plus = |i: usize| (wanted.plus[i] + self.plus[i] * p[i]) / self.above[i];
         let minus = |i: usize| (wanted.minus[i] - self.minus[i] * p[i]) / self.below[i];
         let (plus, minus) = ((0..p.len()).map(plus).collect(), (0..p.len()).map(minus).collect());
-        Step { h, mu, plus, minus, p }
+        Ok(Some(Step { h, mu, plus, minus, p }))
     }
 
     /// The step length at which the first variable would reach 0.
@@ -251,12 +256,62 @@ impl Point {
     }
 }
 
-/// Row `i` of the lower half of `G + M/H + DᵀWD`.
-fn fill(problem: &Problem, ratio: &[f64], ties: &[f64], ridge: f64, i: usize, row: &mut [f64]) {
-    row.copy_from_slice(&problem.gram[i * ratio.len()..][..=i]);
-    let tie = |j: Option<usize>| j.and_then(|j| ties.get(j)).copied().unwrap_or(0.0);
+/// How the systems of the steps are solved.
+pub(super) struct Systems {
+    cholesky: Option<Cholesky>,
+    /// Whether this step's system is factored, and whether to ask for products still.
+    factored: bool,
+    iterative: bool,
+}
+
+impl Systems {
+    pub(super) fn new(size: usize) -> Self {
+        Self { cholesky: None, factored: false, iterative: size >= LARGE }
+    }
+
+    /// Another system follows.
+    fn begin(&mut self) {
+        self.factored = false;
+    }
+
+    /// Solves a system in place; false where it is singular in this arithmetic.
+    fn solve(
+        &mut self,
+        system: &System<'_>,
+        pull: &mut [f64],
+        interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<bool, SolverError> {
+        if self.iterative {
+            let given = pull.to_vec();
+            if system.solve(pull, interrupted)? {
+                return Ok(true);
+            }
+            pull.copy_from_slice(&given);
+            // The same Gram matrix would ask for as many in the next step.
+            self.iterative = false;
+        }
+        let cholesky = self.cholesky.get_or_insert_with(|| Cholesky::new(pull.len()));
+        let mut ridge = 0.0;
+        for _ in 0..8 {
+            if self.factored {
+                break;
+            }
+            self.factored = cholesky.factor(|i, row| fill(system, ridge, i, row), interrupted)?;
+            ridge = 100.0 * ridge.max(RIDGE);
+        }
+        if self.factored {
+            cholesky.solve(pull);
+        }
+        Ok(self.factored)
+    }
+}
+
+/// Row `i` of the lower half of a system.
+fn fill(system: &System<'_>, ridge: f64, i: usize, row: &mut [f64]) {
+    row.copy_from_slice(&system.gram[i * system.diagonal.len()..][..=i]);
+    let tie = |j: Option<usize>| j.and_then(|j| system.ties.get(j)).copied().unwrap_or(0.0);
     let (before, after) = (tie(i.checked_sub(1)), tie(Some(i)));
-    row[i] += ratio[i] + before + after + ridge;
+    row[i] += system.diagonal[i] + before + after + ridge;
     if i > 0 {
         row[i - 1] -= before;
     }

@@ -9,6 +9,7 @@
 //! finds the optimum and bounds the distance to it.
 
 mod cholesky;
+mod conjugate;
 mod interior;
 mod normal;
 mod polish;

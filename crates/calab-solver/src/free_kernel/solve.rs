@@ -1,7 +1,7 @@
 //! From the normal equations to the kernel: units, trivial cases, and when to stop.
 
-use super::cholesky::{Cholesky, dot};
-use super::interior::{Point, Problem};
+use super::cholesky::dot;
+use super::interior::{Point, Problem, Systems};
 use super::normal::NormalEquations;
 use super::polish::polish;
 use crate::error::{SolverError, check_finite};
@@ -16,7 +16,7 @@ pub struct SolveOptions {
     pub smooth_lambda: f64,
     /// Relative accuracy of the fit; see [`FreeKernel::gap`].
     pub tol: f64,
-    /// Most steps of the interior point, each of which factors the Gram matrix.
+    /// Most steps of the interior point, each of which solves two systems.
     pub max_iters: usize,
 }
 
@@ -171,7 +171,7 @@ impl Reduced {
     ) -> Result<Solution, SolverError> {
         let (gram, cross, limits) = (&self.gram[..], &self.cross[..], &self.limits[..]);
         let problem = Problem { gram, cross, lambda: self.lambda, limits };
-        let mut cholesky = Cholesky::new(self.cross.len());
+        let mut systems = Systems::new(self.cross.len());
         let mut point = Point::start(&problem);
         let zero = vec![0.0; self.cross.len()];
         let mut best = Solution { h: zero, gap: f64::INFINITY, iterations: 0, converged: false };
@@ -184,7 +184,7 @@ impl Reduced {
             best.offer(&problem, &point.h, &gram_h, &multiplier, self.target(options.tol));
             if best.converged
                 || best.iterations == options.max_iters
-                || !point.advance(&problem, &gram_h, &mut cholesky, interrupted)?
+                || !point.advance(&problem, &gram_h, &mut systems, interrupted)?
             {
                 break;
             }
