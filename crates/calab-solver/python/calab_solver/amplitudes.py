@@ -200,11 +200,10 @@ def measure_amplitudes(traces: Array, kernels: Kernels, noise: Array) -> Amplitu
     with ThreadPoolExecutor(kernels.n_threads) as pool:
         # Bursts show their spikes one by one only in fine events, real transients vary less in
         # coarse ones.
-        fine_combs, coarse_combs = (
-            pool.map(partial(_comb, found), range(len(traces))) for found in (events, coarse)
-        )
+        cells = range(len(traces))
+        combs = list(pool.map(_comb, [events, coarse] * len(cells), np.repeat(cells, 2)))
         of_cell = partial(_amplitude, events, coarse)
-        rows = list(pool.map(of_cell, range(len(traces)), fine_combs, coarse_combs))
+        rows = list(pool.map(of_cell, cells, combs[::2], combs[1::2]))
     table = np.array(rows, dtype=np.float64).reshape(-1, 5)
     mean, sd, count, null, evident = table.T
     doubtful = np.zeros(len(traces), dtype=bool)

@@ -32,6 +32,8 @@ HALF_A_SPIKE = 0.5
 REFITS = 6
 #: Change of an amplitude below which it rests.
 RESTED = 0.003
+#: Frames of which the relaxed problem is solved in some hundredths of a second.
+SHORT = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +118,9 @@ def infer_spikes(
         return np.asarray(np.fmax(HALF_A_SPIKE * alphas, least_nulls * null))
 
     relax = partial(_relax, traces, kernels, lam, max_iters, tol, progress)
-    alone = len(traces) == 1 and kernels.n_threads != 1 and progress is None
+    # Ctrl-C, which a thread does not see, waits for a short cell only.
+    short = len(traces) == 1 and traces.shape[1] <= SHORT
+    alone = short and kernels.n_threads != 1 and progress is None
     with _begun(relax, alone) as relaxed_activity:
         placed, alphas = _refitted(traces, kernels, amplitudes.events, alphas, thetas)
         activity, iterations, certified = relaxed_activity()
@@ -132,10 +136,7 @@ def infer_spikes(
 
 @contextmanager
 def _begun(job: Callable[[], _Relaxed], alone: bool) -> Iterator[Callable[[], _Relaxed]]:
-    """Begin the job of one cell, which has a thread to spare; give what is asked for its answer.
-
-    A cell is short enough that Ctrl-C may wait for it.
-    """
+    """Begin the job of one cell, which has a thread to spare; give what is asked for its answer."""
     if not alone:
         yield job
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,8 @@ LEAST_WINDOW, WINDOW_DECAYS = 20.0, 25.0
 PERIOD_DECAYS = 32 * math.pi
 #: Bins per frame while the foot is looked for.
 FOOT_BINS = 2
-#: Bins per frame and sweeps while baselines are compared: more sweeps in fewer rounds leave the
-#: costs less uncertain in the same time.
+#: Bins per frame and sweeps of a round while baselines are compared: more sweeps need fewer rounds,
+#: and leave the costs less uncertain in the same time.
 COMPARED_BINS, COMPARED_SWEEPS = 4, 10
 #: Standard deviation of a baseline along the trace, in those of the noise, from which on it is
 #: asked whether it should move at all.
@@ -62,8 +63,8 @@ def separate(
     """
     feet = _Feet(cells, kernels, noise, high_pass, low_pass)
     quantile = feet.quantile(still=False)
-    # Whether both are needed is foretold, for two are found in the time of one.
-    both = _is_restless(quantile, noise)
+    # Whether both are needed is foretold where two are found in the time of one.
+    both = kernels.n_threads != 1 and _is_restless(quantile, noise)
     removed, *still = feet.below([quantile, feet.quantile(still=True)] if both else [quantile])
     if _is_restless(removed, noise):
         [constant] = still or feet.below([feet.quantile(still=True)])
@@ -130,10 +131,16 @@ class _Feet:
     high_pass: bool
     low_pass: bool
 
+    @cached_property
+    def slow(self) -> Array:
+        """What the high-pass takes."""
+        if not self.high_pass:
+            return np.zeros_like(self.cells)
+        return self.cells - _passed(self.cells, self.kernels, high=True)
+
     def quantile(self, *, still: bool) -> Array:
         """Return the high-pass and the quantile of a window, or of all frames."""
-        cells, fs = self.cells, self.kernels.fs
-        slow = cells - _passed(cells, self.kernels, high=True) if self.high_pass else 0.0
+        cells, fs, slow = self.cells, self.kernels.fs, self.slow
         # The window spans `WINDOW_DECAYS` of what is passed, so that this is more than all frames.
         moving = max(LEAST_WINDOW / WINDOW_DECAYS, float(self.kernels.tau_decay[0]))
         span = cells.size / fs if still else moving

@@ -280,17 +280,26 @@ impl Field<'_> {
             let place = dispatch!(self.level, simd => around.best(simd, ruler, spot.frame));
             let (_, phase) = ruler.best(around.at(place));
             let best = Spot { frame: place, phase };
-            return (
-                Some(if best == spot { own } else { self.at(ruler, best, around.at(place)) }),
-                own,
-            );
+            let found = if best == spot { own } else { self.at(ruler, best, around.at(place)) };
+            return (Some(found), own);
         }
-        let mut best = Best::new(self, ruler);
-        best.consider(spot.frame, around.at(spot.frame));
-        for frame in (low..spot.frame).rev().chain((spot.frame + 1)..=high) {
-            best.consider(frame, around.at(frame));
+        (self.best_one_by_one(ruler, own, low..high + 1, |frame| around.at(frame)), own)
+    }
+
+    /// The best bin of frames around an event, of which some are not complete; `own` in a draw.
+    pub(super) fn best_one_by_one(
+        &self,
+        ruler: &Ruler,
+        own: Candidate,
+        frames: Range<usize>,
+        states: impl Fn(usize) -> [f64; 2],
+    ) -> Option<Candidate> {
+        let (mut best, frame) = (Best::new(self, ruler), own.spot.frame);
+        best.consider(frame, states(frame));
+        for i in (frames.start..frame).rev().chain(frame + 1..frames.end) {
+            best.consider(i, states(i));
         }
-        (best.found(own), own)
+        best.found(own)
     }
 
     #[inline(always)]
@@ -380,7 +389,7 @@ impl Around {
 }
 
 /// The best bin among frames that are considered one by one.
-pub(super) struct Best<'a> {
+struct Best<'a> {
     field: &'a Field<'a>,
     ruler: &'a Ruler,
     value: f64,
@@ -388,11 +397,11 @@ pub(super) struct Best<'a> {
 }
 
 impl<'a> Best<'a> {
-    pub(super) fn new(field: &'a Field<'a>, ruler: &'a Ruler) -> Self {
+    fn new(field: &'a Field<'a>, ruler: &'a Ruler) -> Self {
         Self { field, ruler, value: f64::NEG_INFINITY, spot: None }
     }
 
-    pub(super) fn consider(&mut self, frame: usize, states: [f64; 2]) {
+    fn consider(&mut self, frame: usize, states: [f64; 2]) {
         let (value, phase) = if self.field.complete[frame] {
             if self.ruler.bound(states) <= self.value {
                 return;
@@ -410,7 +419,7 @@ impl<'a> Best<'a> {
     }
 
     /// The best bin; `own` if it is that one, in the same states.
-    pub(super) fn found(&self, own: Candidate) -> Option<Candidate> {
+    fn found(&self, own: Candidate) -> Option<Candidate> {
         let found = |(spot, states)| {
             if spot == own.spot { own } else { self.field.at(self.ruler, spot, states) }
         };

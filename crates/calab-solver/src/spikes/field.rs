@@ -251,8 +251,9 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Makes the trace another one less a constant, of whose states it has the same `ones`.
-    pub(super) fn lowered(&mut self, from: &Unlowered, constant: f64) {
+    /// Makes the trace what it was less a constant. States and calcium are those of before until they
+    /// are found anew.
+    pub(super) fn restart_below(&mut self, from: &Unlowered, constant: f64) {
         let lower = |out: &mut [f64], from: &[f64], ones: &[f64]| {
             let parts = out.iter_mut().zip(from).zip(ones);
             parts.for_each(|((out, from), one)| *out = from - constant * one);

@@ -20,14 +20,15 @@ use crate::batch::pair;
 use crate::error::{SolverError, check_length};
 use crate::segments::segment_ranges;
 
-/// First step of the search for the constant, in standard deviations of the noise.
-const FIRST_STEP: f64 = 0.5;
-
-/// Least unit of the search as a share of the largest sample, for traces without noise.
+/// Least unit of the search's steps as a share of the largest sample; else it is the noise.
 const LEAST_UNIT: f64 = 1e-3;
 
-/// The last step at most, in the same: doubled steps leave it far from where the constant lies.
-const LAST_STEP: f64 = 0.3;
+/// First step of the search for the constant, and its last one, in units.
+const FIRST_STEP: f64 = 0.5;
+const LAST_STEP: f64 = 0.25;
+
+/// Fewest frames for which a second thread is started.
+const LEAST_SHARED: usize = 4096;
 
 /// Most pairs of doubled steps, far beyond any trace.
 const DOUBLINGS: usize = 10;
@@ -66,7 +67,9 @@ pub fn find_foot(
     for frames in segment_ranges(segments, trace.len()) {
         let (trace, foot) = (&trace[frames.clone()], &mut foot[frames]);
         let segment = Segment { trace, noise, shape, options: &options.events, interrupted };
-        let mut search = Search::new(segment, options.n_threads)?;
+        // A thread takes longer to start than a short segment takes.
+        let n_threads = if trace.len() < LEAST_SHARED { 1 } else { options.n_threads };
+        let mut search = Search::new(segment, n_threads)?;
         let best = search.constant()?;
         if options.width == 0 {
             foot.fill(best.constant);
@@ -142,14 +145,11 @@ impl<'a> Search<'a> {
             best = first;
             step = self.descend(&mut best, downhill * step)?;
         }
-        step = fmax(0.5 * step, 0.5 * FIRST_STEP * unit);
-        loop {
-            best = lesser(best.clone(), self.beside(&best, step)?);
-            if step <= LAST_STEP * unit {
-                return Ok(best);
-            }
+        while step > LAST_STEP * unit {
             step *= 0.5;
+            best = lesser(best.clone(), self.beside(&best, step)?);
         }
+        Ok(best)
     }
 
     /// Goes downhill in steps that double from this one on; returns the length of the last one.
@@ -233,7 +233,7 @@ impl<'a> Trials<'a> {
 
     fn tried(&mut self, constant: f64, events: Vec<Event>) -> Result<Tried, SolverError> {
         let (field, Segment { options, interrupted, .. }) = (&mut self.field, self.segment);
-        field.lowered(&self.unlowered, constant / field.unit);
+        field.restart_below(&self.unlowered, constant / field.unit);
         let EventOptions { sweeps, detection, .. } = *options;
         let how = Polish { sweeps, least: detection * field.sigma };
         let events = if field.is_silent() {
@@ -309,6 +309,14 @@ mod tests {
         let both = foot_of(&trace, &shape, &[200], 60);
         assert_eq!(both[..200], alone);
         assert!((both[300] + 0.4).abs() < 2.0 * NOISE);
+    }
+
+    #[test]
+    fn two_threads_find_what_one_finds() {
+        // Long enough for a second thread.
+        let (shape, part) = busy(0.3);
+        let trace: Vec<f64> = part.iter().copied().cycle().take(2 * LEAST_SHARED).collect();
+        assert!((foot_of(&trace, &shape, &[], 60)[100] - 0.3).abs() < 2.0 * NOISE);
     }
 
     #[test]

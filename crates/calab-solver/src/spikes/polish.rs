@@ -11,7 +11,7 @@
 
 use fearless_simd::{Simd, dispatch, f64x8, prelude::*};
 
-use super::bins::{Best, Candidate, Measure, Ruler};
+use super::bins::{Candidate, Measure, Ruler};
 use super::field::{Event, Field};
 use super::powers::flushed;
 use super::pursuit::merged;
@@ -63,7 +63,7 @@ struct Sweep<'a> {
     field: &'a Field<'a>,
     ruler: &'a Ruler,
     least: f64,
-    powers: Powers,
+    powers: LanePowers,
     /// What each event and those behind it make of the states of its frame.
     behind: Vec<[f64; 2]>,
     /// Frame up to which visited events are summed up in `carried`, their exponentials there.
@@ -85,7 +85,7 @@ impl<'a> Sweep<'a> {
             });
             behind[k] = plus(own, later);
         }
-        let powers = Powers::new([field.shape.decay_root, field.shape.rise_root]);
+        let powers = LanePowers::new([field.shape.decay_root, field.shape.rise_root]);
         let (at, carried, recent) = (0, [0.0; 2], Vec::new());
         Self { field, ruler, least, powers, behind, at, carried, recent }
     }
@@ -142,7 +142,7 @@ impl<'a> Sweep<'a> {
         &self,
         simd: S,
         event: Event,
-        around: &Around<S>,
+        around: &Nearby<S>,
     ) -> (Option<Candidate>, Candidate) {
         let (field, low, frame) = (self.field, around.low, event.spot.frame);
         let (mut d, mut r) = ([0.0; LANES], [0.0; LANES]);
@@ -158,23 +158,18 @@ impl<'a> Sweep<'a> {
             let at = |spot: Spot| field.at(self.ruler, spot, states(spot.frame));
             return (Some(if spot == own.spot { own } else { at(spot) }), own);
         }
-        let mut best = Best::new(field, self.ruler);
-        best.consider(frame, states(frame));
-        for i in (low..frame).rev().chain(frame + 1..frames.end) {
-            best.consider(i, states(i));
-        }
-        (best.found(own), own)
+        (field.best_one_by_one(self.ruler, own, frames, states), own)
     }
 
     /// Finds the states within the window of an event from all other ones.
     #[inline(always)]
-    fn look_around<S: Simd>(&mut self, simd: S, events: &[Event], k: usize) -> Around<S> {
+    fn look_around<S: Simd>(&mut self, simd: S, events: &[Event], k: usize) -> Nearby<S> {
         let (field, frame) = (self.field, events[k].spot.frame);
         let segment = field.segment(frame);
         let low = frame.saturating_sub(WINDOW).max(segment.start);
         let high = frame.saturating_add(WINDOW).min(segment.end - 1);
         self.advance(low, segment.start);
-        let mut around = Around::new(simd, field, low, high + 1 - low);
+        let mut around = Nearby::new(simd, field, low, high + 1 - low);
         around.take_off_behind(simd, &self.powers, 0, self.carried);
         let near = events[k + 1..].iter().take_while(|event| event.spot.frame <= high);
         let mut behind = k + 1;
@@ -214,7 +209,7 @@ impl<'a> Sweep<'a> {
 }
 
 /// The states of the frames from `low` on, of which the first `count` matter.
-struct Around<S: Simd> {
+struct Nearby<S: Simd> {
     low: usize,
     count: usize,
     decay: f64x8<S>,
@@ -222,7 +217,7 @@ struct Around<S: Simd> {
     seen: [f64x8<S>; 3],
 }
 
-impl<S: Simd> Around<S> {
+impl<S: Simd> Nearby<S> {
     #[inline(always)]
     fn new(simd: S, field: &Field<'_>, low: usize, count: usize) -> Self {
         let load = |values: &[f64]| {
@@ -240,17 +235,17 @@ impl<S: Simd> Around<S> {
 
     /// Takes off what an event makes of them.
     #[inline(always)]
-    fn take_off(&mut self, simd: S, field: &Field<'_>, powers: &Powers, event: Event) {
+    fn take_off(&mut self, simd: S, field: &Field<'_>, powers: &LanePowers, event: Event) {
         let (frame, own) = (event.spot.frame, field.exponentials(event));
-        let place = (frame - self.low).min(self.count);
-        let before = field.powers.discount(field.response(frame, own), frame - self.low - place);
-        self.take_off_before(simd, powers, place, before);
+        let place = frame - self.low;
+        debug_assert!(place < self.count, "an event farther away is summed up with others");
+        self.take_off_before(simd, powers, place, field.response(frame, own));
         self.take_off_behind(simd, powers, place, own);
     }
 
     /// Takes off the frames before this place what stands at `[x, z]` there.
     #[inline(always)]
-    fn take_off_before(&mut self, simd: S, powers: &Powers, place: usize, [x, z]: [f64; 2]) {
+    fn take_off_before(&mut self, simd: S, powers: &LanePowers, place: usize, [x, z]: [f64; 2]) {
         let [decay, rise] = powers.before(simd, place);
         self.decay -= f64x8::splat(simd, x) * decay;
         self.rise -= f64x8::splat(simd, z) * rise;
@@ -259,7 +254,7 @@ impl<S: Simd> Around<S> {
     /// Takes off this place and those behind it what a transient makes of them that stands at
     /// `[x, z]` there.
     #[inline(always)]
-    fn take_off_behind(&mut self, simd: S, powers: &Powers, place: usize, [x, z]: [f64; 2]) {
+    fn take_off_behind(&mut self, simd: S, powers: &LanePowers, place: usize, [x, z]: [f64; 2]) {
         let [decay, rise] = powers.behind(simd, place);
         let (x, z) = (f64x8::splat(simd, x) * decay, f64x8::splat(simd, z) * rise);
         let [dd, dr, rr] = self.seen;
@@ -269,12 +264,12 @@ impl<S: Simd> Around<S> {
 }
 
 /// Powers of both roots with nothing on either side: up from 0, and down to 1.
-struct Powers {
+struct LanePowers {
     up: [[f64; 2 * LANES]; 2],
     down: [[f64; 2 * LANES]; 2],
 }
 
-impl Powers {
+impl LanePowers {
     fn new(roots: [f64; 2]) -> Self {
         let (mut up, mut down) = ([[0.0; 2 * LANES]; 2], [[0.0; 2 * LANES]; 2]);
         for ((up, down), root) in up.iter_mut().zip(&mut down).zip(roots) {

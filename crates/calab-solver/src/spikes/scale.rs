@@ -20,6 +20,9 @@ use crate::error::{SolverError, check_positive};
 /// Standard deviations of the logarithm of amplitudes that are no whole multiples.
 const SMOOTH: [f64; 4] = [0.4, 0.56, 0.8, 1.12];
 
+/// Least threshold: smaller amplitudes have densities of which a product is no number.
+const LEAST_EDGE: f64 = 1e-20;
+
 /// How the amplitude of one spike is found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScaleOptions {
@@ -79,8 +82,12 @@ impl Default for ScaleOptions {
 
 impl ScaleOptions {
     fn check(&self) -> Result<(), SolverError> {
-        check_positive("threshold", self.threshold)?;
-        check_positive("gap", self.gap)?;
+        for (name, edge) in [("threshold", self.threshold), ("gap", self.gap)] {
+            check_positive(name, edge)?;
+            if edge < LEAST_EDGE {
+                return Err(SolverError::parameter(name, "at least 1e-20 null levels", &edge));
+            }
+        }
         check_positive("noise_divisor", self.noise_divisor)?;
         check_positive("prior_sd", self.prior_sd)?;
         let (least, largest, count) = self.weights;

@@ -108,8 +108,9 @@ fn precede_with<S: Simd>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::bins::Measure;
+    use super::super::bins::{Around, Measure};
     use super::super::field::{Event, Field, FieldOptions};
+    use super::super::polish::{Polish, polish};
     use super::super::shape::{Shape, Spot};
     use super::super::tests::levels;
     use super::*;
@@ -131,6 +132,16 @@ mod tests {
             field.add(event(444));
             let mut found = vec![0.0; 1003];
             field.survey(&field.ruler(Measure::Free), 0.0, 0..1003, &mut found);
+            found.extend_from_slice(field.calcium());
+            let (ruler, mut around) = (field.ruler(Measure::Free), Around::default());
+            for event in &events {
+                let (best, own) = field.best_without(&ruler, *event, 6, &mut around);
+                found.extend(best.iter().chain([&own]).map(|candidate| candidate.value));
+            }
+            let how = Polish { sweeps: 3, least: 0.1 };
+            let polished = polish(&mut field, events.clone(), how, &|| false).unwrap();
+            assert!(polished.len() > 3);
+            found.extend(polished.iter().map(|event| event.amplitude));
             found.extend_from_slice(field.calcium());
             found.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
         };

@@ -130,13 +130,13 @@ fn an_event_taken_out_leaves_what_a_field_without_it_has() {
         field.add(event);
         event
     });
-    let ruler = field.ruler(Measure::Free);
-    for event in events {
-        let (best, own) = field.best_without(&ruler, event, 12, &mut Around::default());
+    let (ruler, mut around) = (field.ruler(Measure::Free), Around::default());
+    for (event, window) in events.iter().flat_map(|event| [(*event, 12), (*event, 3)]) {
+        let (best, own) = field.best_without(&ruler, event, window, &mut around);
         field.add(Event { amplitude: -event.amplitude, ..event });
         let segment = field.segment(event.spot.frame);
-        let frames = event.spot.frame.saturating_sub(12).max(segment.start)
-            ..(event.spot.frame + 13).min(segment.end);
+        let frames = event.spot.frame.saturating_sub(window).max(segment.start)
+            ..(event.spot.frame + window + 1).min(segment.end);
         let found = frames.filter_map(|frame| field.best(&ruler, frame));
         let expected = found.reduce(|a, b| if b.value > a.value { b } else { a }).unwrap();
         let best = best.unwrap();
