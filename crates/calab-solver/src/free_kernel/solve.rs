@@ -264,6 +264,36 @@ mod tests {
     }
 
     #[test]
+    fn long_kernels_are_certified_whether_products_suffice_or_not() {
+        let (length, n) = (540, 4000);
+        let kernel = |lag: usize| libm::exp(-(lag as f64) / 90.0) - libm::exp(-(lag as f64) / 9.0);
+        let mut state = 7_u64;
+        let mut draw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state >> 58
+        };
+        let sparse: Vec<usize> = (0..n).filter(|_| draw() < 2).collect();
+        // Spikes in every frame: one lag is as good as the next.
+        let dense: Vec<usize> = (0..n).collect();
+        for bins in [sparse, dense] {
+            let spikes: Vec<(usize, f64)> = bins.iter().map(|&bin| (bin, 1.0)).collect();
+            let ripple = |i: usize| if (i * 7919 % 101).is_multiple_of(2) { 0.2 } else { -0.2 };
+            let mut trace: Vec<f64> = (0..n).map(ripple).collect();
+            for bin in bins {
+                let later = trace[bin..].iter_mut().take(length).enumerate();
+                later.for_each(|(lag, y)| *y += kernel(lag));
+            }
+            let mut equations = NormalEquations::new(length, 1).unwrap();
+            equations.add(&trace, &spikes, 1.0, 0.0).unwrap();
+            for smooth_lambda in [0.0, 0.1, 10.0] {
+                let options = SolveOptions { smooth_lambda, ..SolveOptions::default() };
+                let found = equations.solve(&options, &mut || false).unwrap();
+                assert!(found.converged, "{} spikes, {smooth_lambda}", spikes.len());
+            }
+        }
+    }
+
+    #[test]
     fn stops_when_asked_and_refuses_weights_that_are_none() {
         let equations = equations(&[0.5, 1.0, 0.0]);
         let stopped = equations.solve(&SolveOptions::default(), &mut || true);
