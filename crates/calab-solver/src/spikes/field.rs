@@ -335,7 +335,7 @@ impl<'a> Field<'a> {
             let mut start = event.spot.frame;
             while start < next {
                 let end = next.min(start + self.powers.most());
-                self.answer(start..end, carried);
+                self.respond::<true>(start..end, carried);
                 carried = self.powers.discount(carried, end - start);
                 start = end;
             }
@@ -371,29 +371,18 @@ impl<'a> Field<'a> {
         [d * dd - r * dr, d * dr - r * rr]
     }
 
-    /// Makes calcium and states those of one transient that stands at `[x, z]` in the first frame.
-    fn answer(&mut self, frames: Range<usize>, [x, z]: [f64; 2]) {
+    /// Takes off frames what a transient makes of them that stands at `[x, z]` in the first one: off
+    /// what they have or, `FRESH`, off what they have without any.
+    fn respond<const FRESH: bool>(&mut self, frames: Range<usize>, at: [f64; 2]) {
         let [dd, dr, rr] = &self.seen;
         let part = Frames {
             calcium: &mut self.calcium[frames.clone()],
             decay: &mut self.states.decay[frames.clone()],
             rise: &mut self.states.rise[frames.clone()],
+            plain: [&self.plain.decay[frames.clone()], &self.plain.rise[frames.clone()]],
             seen: [&dd[frames.clone()], &dr[frames.clone()], &rr[frames.clone()]],
         };
-        let plain = [&self.plain.decay[frames.clone()], &self.plain.rise[frames.clone()]];
-        spread::answer(self.level, part, plain, self.powers.up(frames.len()), [x, z]);
-    }
-
-    /// Takes off frames what a transient makes of them that stands at `[x, z]` in the first one.
-    fn respond(&mut self, frames: Range<usize>, [x, z]: [f64; 2]) {
-        let [dd, dr, rr] = &self.seen;
-        let part = Frames {
-            calcium: &mut self.calcium[frames.clone()],
-            decay: &mut self.states.decay[frames.clone()],
-            rise: &mut self.states.rise[frames.clone()],
-            seen: [&dd[frames.clone()], &dr[frames.clone()], &rr[frames.clone()]],
-        };
-        spread::respond(self.level, part, self.powers.up(frames.len()), [x, z]);
+        spread::respond::<FRESH>(self.level, part, self.powers.up(frames.len()), at);
     }
 
     /// Takes off frames what states `[x, z]` behind the last one make of theirs.
@@ -412,7 +401,7 @@ impl<'a> Field<'a> {
         let start = frame.saturating_sub(reach).max(segment.start);
         let own = self.exponentials(event);
         self.precede(start..frame, self.response(frame, own));
-        self.respond(frame..end, own);
+        self.respond::<false>(frame..end, own);
         start..end
     }
 

@@ -9,73 +9,50 @@
 
 use fearless_simd::{Level, Simd, dispatch};
 
-/// States of some frames, and what they keep of a transient.
+/// Calcium and states of some frames, their states without any transient, and what they keep of one.
 pub(super) struct Frames<'a> {
     pub(super) calcium: &'a mut [f64],
     pub(super) decay: &'a mut [f64],
     pub(super) rise: &'a mut [f64],
+    pub(super) plain: [&'a [f64]; 2],
     /// Discounted numbers of recorded frames.
     pub(super) seen: [&'a [f64]; 3],
 }
 
-/// Makes frames those of `plain` states and of a transient that stands at `[x, z]` in the first one.
-pub(super) fn answer(
+/// Takes off frames what a transient makes of them that stands at `[x, z]` in the first one: off what
+/// they have or, `FRESH`, off what they have without any.
+pub(super) fn respond<const FRESH: bool>(
     level: Level,
     frames: Frames<'_>,
-    plain: [&[f64]; 2],
     powers: (&[f64], &[f64]),
     [x, z]: [f64; 2],
 ) {
-    dispatch!(level, simd => answer_with(simd, frames, plain, powers, [x, z]));
+    dispatch!(level, simd => respond_with::<_, FRESH>(simd, frames, powers, [x, z]));
 }
 
 #[inline(always)]
-fn answer_with<S: Simd>(
+fn respond_with<S: Simd, const FRESH: bool>(
     _: S,
     frames: Frames<'_>,
-    [plain_decay, plain_rise]: [&[f64]; 2],
     (d_powers, r_powers): (&[f64], &[f64]),
     [x, z]: [f64; 2],
 ) {
     let n = d_powers.len();
-    let Frames { calcium, decay, rise, seen: [dd, dr, rr] } = frames;
+    let Frames { calcium, decay, rise, plain: [plain_decay, plain_rise], seen: [dd, dr, rr] } =
+        frames;
     let (calcium, decay, rise) = (&mut calcium[..n], &mut decay[..n], &mut rise[..n]);
     let (dd, dr, rr, r_powers) = (&dd[..n], &dr[..n], &rr[..n], &r_powers[..n]);
     let (plain_decay, plain_rise) = (&plain_decay[..n], &plain_rise[..n]);
     for k in 0..n {
         let (x, z) = (x * d_powers[k], z * r_powers[k]);
-        calcium[k] = x - z;
-        decay[k] = plain_decay[k] - (x * dd[k] - z * dr[k]);
-        rise[k] = plain_rise[k] - (x * dr[k] - z * rr[k]);
-    }
-}
-
-/// Takes off frames what a transient makes of them that stands at `[x, z]` in the first one.
-pub(super) fn respond(
-    level: Level,
-    frames: Frames<'_>,
-    powers: (&[f64], &[f64]),
-    [x, z]: [f64; 2],
-) {
-    dispatch!(level, simd => respond_with(simd, frames, powers, [x, z]));
-}
-
-#[inline(always)]
-fn respond_with<S: Simd>(
-    _: S,
-    frames: Frames<'_>,
-    (d_powers, r_powers): (&[f64], &[f64]),
-    [x, z]: [f64; 2],
-) {
-    let n = d_powers.len();
-    let Frames { calcium, decay, rise, seen: [dd, dr, rr] } = frames;
-    let (calcium, decay, rise) = (&mut calcium[..n], &mut decay[..n], &mut rise[..n]);
-    let (dd, dr, rr, r_powers) = (&dd[..n], &dr[..n], &rr[..n], &r_powers[..n]);
-    for k in 0..n {
-        let (x, z) = (x * d_powers[k], z * r_powers[k]);
-        calcium[k] += x - z;
-        decay[k] -= x * dd[k] - z * dr[k];
-        rise[k] -= x * dr[k] - z * rr[k];
+        let (c, d, r) = if FRESH {
+            (0.0, plain_decay[k], plain_rise[k])
+        } else {
+            (calcium[k], decay[k], rise[k])
+        };
+        calcium[k] = c + (x - z);
+        decay[k] = d - (x * dd[k] - z * dr[k]);
+        rise[k] = r - (x * dr[k] - z * rr[k]);
     }
 }
 
