@@ -14,9 +14,12 @@
 //! doi:10.1109/ACSSC.2013.6810519.
 
 mod climb;
+mod frames;
 mod moves;
 mod odds;
+mod outlooks;
 mod rate;
+mod survey;
 mod tally;
 mod transient;
 mod walk;

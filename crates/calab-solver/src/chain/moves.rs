@@ -21,27 +21,33 @@ use std::ops::RangeInclusive;
 
 use libm::{exp, log};
 
+use super::odds::factor;
+use super::survey::Survey;
 use super::transient::Transient;
 use super::window::{Event, Window};
+use crate::spikes::Spot;
 
 /// Splits or merges that are tried in a sweep, per event.
 const TRIES: usize = 2;
+/// Beyond this logarithm of its odds an event is there whatever the chance.
+const CERTAIN: f64 = 600.0;
 
 /// One sweep over everything but the kernel.
 pub(super) fn sweep(window: &mut Window, transient: &Transient, reach: usize) {
+    let survey = &mut Survey::default();
     scan(window, transient);
     for place in 0..window.events.len() {
-        shift(window, transient, place, reach);
+        shift(window, transient, survey, place, reach);
     }
     for _ in 0..TRIES * window.events.len() {
         if window.draws.uniform() < 0.5 {
-            split(window, transient, reach);
+            split(window, transient, survey, reach);
         } else {
-            merge(window, transient, reach);
+            merge(window, transient, survey, reach);
         }
     }
     window.wander();
-    window.gauge(transient);
+    window.gauge();
     window.adapt(transient);
 }
 
@@ -52,36 +58,38 @@ fn scan(window: &mut Window, transient: &Transient) {
     for frame in (0..window.left.len()).rev() {
         sums = transient.earlier(sums, window.left[frame]);
         for phase in 0..bins.min(frame * bins + 1) {
-            let bin = frame * bins - phase;
-            if let Some(change) = visit(window, frame, bin, transient.correlation(sums, phase)) {
-                window.take(transient, bin, change);
-                sums = transient.sums(&window.left[frame..]);
+            let spot = Spot { frame, phase };
+            let correlation = transient.correlation(sums, phase);
+            if let Some(change) = visit(window, transient, spot, correlation) {
+                let bin = frame * bins - phase;
+                window.take(transient, Event { bin, amplitude: change });
+                let own = transient.reaching(spot, frame, window.seen(frame));
+                (0..2).for_each(|by| sums[by] -= change * own[by]);
             }
         }
     }
 }
 
 /// Draws whether a bin holds an event, and which; the change of its amplitude, if any.
-fn visit(window: &mut Window, frame: usize, bin: usize, correlation: f64) -> Option<f64> {
-    let prior = window.rate.log_odds(frame);
-    let energy = window.energies[bin];
-    let place = window.event_at(bin);
+fn visit(window: &mut Window, transient: &Transient, spot: Spot, correlation: f64) -> Option<f64> {
+    let bin = transient.shape.bin(spot);
+    let (given, prior) = (window.given(spot), window.rate.log_odds(spot.frame));
     let chance = window.draws.uniform();
-    let Some(place) = place else {
-        let most = prior + window.prior.most(correlation, energy);
-        if excluded(chance, most)
-            || !holds(prior + window.prior.log_odds(correlation, energy), chance)
-        {
+    let Some(place) = window.event_at(bin) else {
+        let t = window.prior.standing(correlation, given);
+        let exponent = prior + given.exponent(t);
+        if excluded(chance, exponent) || !holds(exponent, t, chance) {
             return None;
         }
-        let amplitude = window.prior.amplitude(correlation, energy, &mut window.draws);
+        let amplitude = given.amplitude(t, &mut window.draws);
         window.enter(Event { bin, amplitude });
         return Some(amplitude);
     };
     let before = window.events[place].amplitude;
-    let correlation = correlation + before * energy;
-    if holds(prior + window.prior.log_odds(correlation, energy), chance) {
-        let amplitude = window.prior.amplitude(correlation, energy, &mut window.draws);
+    let energy = transient.shape.energy(window.seen(spot.frame), spot.phase);
+    let t = window.prior.standing(correlation + before * energy, given);
+    if holds(prior + given.exponent(t), t, chance) {
+        let amplitude = given.amplitude(t, &mut window.draws);
         window.events[place].amplitude = amplitude;
         return Some(amplitude - before);
     }
@@ -89,18 +97,21 @@ fn visit(window: &mut Window, frame: usize, bin: usize, correlation: f64) -> Opt
     Some(-before)
 }
 
-fn holds(odds: f64, chance: f64) -> bool {
-    chance * (1.0 + exp(-odds)) < 1.0
-}
-
-/// Whether a chance is above `exp(most)` for sure: `exp(-y)` is at most `(1 + y/4)^-4`.
-fn excluded(chance: f64, most: f64) -> bool {
-    if most >= 0.0 {
+/// Whether a bin with these odds, an exponential and a factor, holds an event.
+fn holds(exponent: f64, t: f64, chance: f64) -> bool {
+    let most = exp(exponent.min(CERTAIN));
+    if chance >= most {
         return false;
     }
-    let root = 1.0 - 0.25 * most;
-    let square = root * root;
-    chance * square * square >= 1.0
+    let odds = most * factor(t);
+    chance * (1.0 + odds) < odds
+}
+
+/// Whether a chance is above `exp(most)` for sure: `exp(-y)` is at most `(1 + y/16)^-16`.
+fn excluded(chance: f64, most: f64) -> bool {
+    let mut root = 1.0 - most / 16.0;
+    (0..4).for_each(|_| root *= root);
+    most < 0.0 && chance * root >= 1.0
 }
 
 /// Bins within `reach` of one.
@@ -115,50 +126,68 @@ fn near(window: &mut Window, bin: usize, reach: usize) -> Option<usize> {
 }
 
 /// Puts an event anew around a point near it: the point is as near to every place in the range.
-fn shift(window: &mut Window, transient: &Transient, place: usize, reach: usize) {
-    let bin = window.events[place].bin;
-    let Some(centre) = near(window, bin, reach) else { return };
-    let event = window.events[place];
-    window.take(transient, event.bin, -event.amplitude);
-    window.free(event.bin);
-    let total = window.look(transient, around(window, centre, reach));
-    let bin = window.pick(total);
-    let amplitude = window.amplitude(transient, bin);
-    window.take(transient, bin, amplitude);
-    window.place(place, Event { bin, amplitude });
+fn shift(
+    window: &mut Window,
+    transient: &Transient,
+    survey: &mut Survey,
+    place: usize,
+    reach: usize,
+) {
+    let old = window.events[place];
+    let Some(centre) = near(window, old.bin, reach) else { return };
+    survey.begin(window, transient, around(window, centre, reach));
+    survey.add(window, transient, old);
+    window.free(old.bin);
+    survey.weigh(window, transient);
+    let new = survey.draw(window, transient);
+    window.place(place, new);
+    if new.bin == old.bin {
+        let amplitude = new.amplitude - old.amplitude;
+        window.take(transient, Event { amplitude, ..new });
+    } else {
+        window.take(transient, old.inverse());
+        window.take(transient, new);
+    }
 }
 
-fn split(window: &mut Window, transient: &Transient, reach: usize) {
+/// One event becomes two, if a chance allows it.
+fn split(window: &mut Window, transient: &Transient, survey: &mut Survey, reach: usize) {
     let count = window.events.len();
     if count == 0 {
         return;
     }
     let place = pick(window, count);
-    let Some(bin) = near(window, window.events[place].bin, reach) else { return };
-    let amplitude = window.prior.draw(&mut window.draws);
-    let old = window.remove(transient, place);
-    if window.event_at(bin).is_some() {
-        window.insert(transient, old);
+    let old = window.events[place];
+    let Some(bin) = near(window, old.bin, reach) else { return };
+    if bin != old.bin && window.event_at(bin).is_some() {
         return;
     }
-    let one = window.look(transient, around(window, bin, reach));
-    let gain = gain(window, transient, Event { bin, amplitude });
-    window.insert(transient, Event { bin, amplitude });
-    let two = window.look(transient, around(window, bin, reach));
+    let first = Event { bin, amplitude: window.prior.draw(&mut window.draws) };
+    survey.begin(window, transient, around(window, bin, reach));
+    survey.add(window, transient, old);
+    window.leave(place);
+    let one = survey.weigh(window, transient);
+    let gain = survey.gain(window, transient, first);
+    survey.add(window, transient, first.inverse());
+    window.enter(first);
+    let two = survey.weigh(window, transient);
     let partners = partners(window, bin, reach).count() + 1;
     let ratio = (count * (2 * reach + 1)) as f64 / ((count + 1) * partners) as f64;
     let prior = window.log_odds(transient, bin);
     if log(window.draws.uniform()) < prior + gain + two - one + log(ratio) {
-        let bin = window.pick(two);
-        let amplitude = window.amplitude(transient, bin);
-        window.insert(transient, Event { bin, amplitude });
+        let second = survey.draw(window, transient);
+        window.enter(second);
+        window.take(transient, old.inverse());
+        window.take(transient, first);
+        window.take(transient, second);
     } else {
-        window.remove(transient, count - 1);
-        window.insert(transient, old);
+        window.leave(count - 1);
+        window.enter(old);
     }
 }
 
-fn merge(window: &mut Window, transient: &Transient, reach: usize) {
+/// Two events near each other become one, if a chance allows it.
+fn merge(window: &mut Window, transient: &Transient, survey: &mut Survey, reach: usize) {
     let count = window.events.len();
     if count < 2 {
         return;
@@ -171,21 +200,26 @@ fn merge(window: &mut Window, transient: &Transient, reach: usize) {
     }
     let bin = partners[pick(window, partners.len())];
     let Some(other) = window.event_at(bin) else { return };
-    let second = window.remove(transient, other);
-    let two = window.look(transient, around(window, first.bin, reach));
+    survey.begin(window, transient, around(window, first.bin, reach));
+    let second = window.leave(other);
+    survey.add(window, transient, second);
+    let two = survey.weigh(window, transient);
     let Some(place) = window.event_at(first.bin) else { return };
-    window.remove(transient, place);
-    let gain = gain(window, transient, first);
-    let one = window.look(transient, around(window, first.bin, reach));
+    window.leave(place);
+    survey.add(window, transient, first);
+    let gain = survey.gain(window, transient, first);
+    let one = survey.weigh(window, transient);
     let ratio = ((count - 1) * (2 * reach + 1)) as f64 / (count * partners.len()) as f64;
     let prior = window.log_odds(transient, first.bin);
     if log(window.draws.uniform()) < one - two - gain - prior - log(ratio) {
-        let bin = window.pick(one);
-        let amplitude = window.amplitude(transient, bin);
-        window.insert(transient, Event { bin, amplitude });
+        let event = survey.draw(window, transient);
+        window.enter(event);
+        window.take(transient, first.inverse());
+        window.take(transient, second.inverse());
+        window.take(transient, event);
     } else {
-        window.insert(transient, first);
-        window.insert(transient, second);
+        window.enter(first);
+        window.enter(second);
     }
 }
 
@@ -198,12 +232,6 @@ fn pick(window: &mut Window, count: usize) -> usize {
 fn partners(window: &Window, bin: usize, reach: usize) -> impl Iterator<Item = usize> {
     around(window, bin, reach)
         .filter(move |&other| other != bin && window.event_at(other).is_some())
-}
-
-/// What an event adds to the logarithm of the likelihood.
-fn gain(window: &Window, transient: &Transient, event: Event) -> f64 {
-    let correlation = window.correlation(transient, event.bin);
-    event.amplitude * (correlation - 0.5 * event.amplitude * window.energies[event.bin])
 }
 
 #[cfg(test)]
@@ -270,19 +298,21 @@ mod tests {
     fn every_move_leaves_the_distribution_of_all_sets() {
         check("scan", scan);
         // Moves that keep or change the number by one need another to reach every set.
+        let survey = &mut Survey::default();
         check("shift", |window, transient| {
             scan(window, transient);
             (0..8).for_each(|_| {
-                (0..window.events.len()).for_each(|place| shift(window, transient, place, 3));
+                (0..window.events.len())
+                    .for_each(|place| shift(window, transient, survey, place, 3));
             });
         });
         check("split and merge", |window, transient| {
             scan(window, transient);
             for _ in 0..20 {
                 if window.draws.uniform() < 0.5 {
-                    split(window, transient, 3);
+                    split(window, transient, survey, 3);
                 } else {
-                    merge(window, transient, 3);
+                    merge(window, transient, survey, 3);
                 }
             }
         });

@@ -7,9 +7,10 @@
 //! Z = Φ(t)/Φ(m/√v) exp(t²/2 - m²/(2v)) / √(vP),    P = H + 1/v,   t = (S + m/v)/√P
 //! ```
 //!
-//! and its amplitude is normal with mean `t/√P` and variance `1/P`, cut at 0. The noise is 1.
+//! and its amplitude is normal with mean `t/√P` and variance `1/P`, cut at 0. The noise is 1. `Z` is
+//! the product of an exponential and of a factor between 0 and 1, which falls no faster than `1/|t|`.
 
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use std::f64::consts::{FRAC_1_SQRT_2, TAU};
 
 use libm::{erfc, exp, log, sqrt};
 
@@ -35,7 +36,7 @@ impl Prior {
         Self {
             mean,
             precision: 1.0 / (deviation * deviation),
-            constant: -0.5 * height * height - log_normal(height),
+            constant: -0.5 * height * height - log(factor(height)),
         }
     }
 
@@ -44,36 +45,54 @@ impl Prior {
         positive(self.mean * sqrt(self.precision), draws) / sqrt(self.precision)
     }
 
-    /// Logarithm of `Z`.
-    pub(super) fn log_odds(self, correlation: f64, energy: f64) -> f64 {
+    /// What the bins of transients of some energy have in common.
+    pub(super) fn given(self, energy: f64) -> Given {
         let total = energy + self.precision;
-        let t = (correlation + self.mean * self.precision) / sqrt(total);
-        self.constant + 0.5 * t * t + log_normal(t) - 0.5 * log(total / self.precision)
+        Given {
+            deviation: 1.0 / sqrt(total),
+            height: self.constant - 0.5 * log(total / self.precision),
+        }
     }
 
-    /// Above the logarithm of `Z`, without any transcendental function.
-    pub(super) fn most(self, correlation: f64, energy: f64) -> f64 {
-        let total = energy + self.precision;
-        let sum = correlation + self.mean * self.precision;
-        self.constant + 0.5 * sum * sum / total
-    }
-
-    /// The amplitude of an event that is there.
-    pub(super) fn amplitude(self, correlation: f64, energy: f64, draws: &mut Draws) -> f64 {
-        let root = sqrt(energy + self.precision);
-        positive((correlation + self.mean * self.precision) / root, draws) / root
+    /// `t`, the mean amplitude in its deviations.
+    pub(super) fn standing(self, correlation: f64, given: Given) -> f64 {
+        (correlation + self.mean * self.precision) * given.deviation
     }
 }
 
-/// Logarithm of the normal distribution function.
-fn log_normal(t: f64) -> f64 {
+/// What a prior makes of a bin, whatever the residual is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given {
+    /// Deviation of the amplitude of an event that is there.
+    deviation: f64,
+    /// Exponent of `Z` for `t` of 0.
+    height: f64,
+}
+
+impl Given {
+    /// Exponent of `Z`: its logarithm is less by that of the [`factor`].
+    pub(super) fn exponent(self, t: f64) -> f64 {
+        let above = t.max(0.0);
+        self.height + 0.5 * above * above
+    }
+
+    /// The amplitude of an event that is there.
+    pub(super) fn amplitude(self, t: f64, draws: &mut Draws) -> f64 {
+        positive(t, draws) * self.deviation
+    }
+}
+
+/// What is left of `Z` beside its exponential: `Φ(t)`, below 0 times `exp(t²/2)`.
+pub(super) fn factor(t: f64) -> f64 {
     if t > FAR {
-        0.0
+        1.0
+    } else if t >= 0.0 {
+        0.5 * erfc(-t * FRAC_1_SQRT_2)
     } else if t > -FAR {
-        log(0.5 * erfc(-t * FRAC_1_SQRT_2))
+        0.5 * erfc(-t * FRAC_1_SQRT_2) * exp(0.5 * t * t)
     } else {
         let q = 1.0 / (t * t);
-        -0.5 * t * t - 0.5 * log(2.0 * PI) - log(-t) + log(1.0 - q * (1.0 - q * (3.0 - 15.0 * q)))
+        (1.0 - q * (1.0 - q * (3.0 - 15.0 * q))) / (-t * sqrt(TAU))
     }
 }
 
@@ -128,12 +147,12 @@ mod tests {
         {
             let [odds, mean, square] = summed(prior, correlation, energy);
             let known = Prior::new(prior.0, prior.1);
-            let found = known.log_odds(correlation, energy);
-            assert!((found - log(odds)).abs() < 1e-3, "{found} {odds}");
-            assert!(known.most(correlation, energy) >= found);
+            let given = known.given(energy);
+            let t = known.standing(correlation, given);
+            let found = exp(given.exponent(t)) * factor(t);
+            assert!((found / odds - 1.0).abs() < 1e-3, "{found} {odds}");
             let n = 20_000;
-            let sample: Vec<f64> =
-                (0..n).map(|_| known.amplitude(correlation, energy, &mut draws)).collect();
+            let sample: Vec<f64> = (0..n).map(|_| given.amplitude(t, &mut draws)).collect();
             let average = sample.iter().sum::<f64>() / f64::from(n);
             let error = sqrt((square - mean * mean) / f64::from(n));
             assert!((average - mean).abs() < 5.0 * error + 1e-3, "{average} {mean}");
@@ -141,8 +160,11 @@ mod tests {
     }
 
     #[test]
-    fn the_two_forms_of_the_distribution_function_meet() {
-        assert!((log_normal(-FAR - 1e-9) - log_normal(-FAR + 1e-9)).abs() < 1e-4);
-        assert!(log_normal(FAR - 1e-9).abs() < 1e-11);
+    fn the_forms_of_the_factor_meet() {
+        for (border, tolerance) in [(FAR, 1e-11), (0.0, 1e-9), (-FAR, 1e-4)] {
+            let (above, below) = (factor(border + 1e-10), factor(border - 1e-10));
+            assert!((above / below - 1.0).abs() < tolerance, "{border}: {above} {below}");
+        }
+        assert!((-400..400).all(|k| (0.0..=1.0).contains(&factor(f64::from(k)))));
     }
 }

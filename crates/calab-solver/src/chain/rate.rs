@@ -7,6 +7,8 @@
 //! Under one rate for all frames a burst would be unlikely, and so rather few large events under a
 //! transient that rises slowly.
 
+use std::ops::Range;
+
 use libm::{exp, log};
 
 use crate::draws::Draws;
@@ -21,6 +23,9 @@ const FRAMES: f64 = 1.0;
 const SWITCH: [f64; 2] = [0.01, 0.2];
 /// Bounds of the probability of an event in a bin.
 const SHARES: (f64, f64) = (1e-6, 0.9);
+
+/// Sums of the states' weights that need no scaling.
+const SCALES: Range<f64> = 1e-100..1e100;
 
 /// The state of every frame, and what it means.
 pub(super) struct Rate {
@@ -60,15 +65,23 @@ impl Rate {
         // Only the ratio of the two likelihoods matters, and it depends on the count alone.
         let [silent, active] = self.log_odds;
         let empty = log((1.0 + exp(silent)) / (1.0 + exp(active))) * upsample as f64;
-        let ratio = |count: usize| exp(empty + count as f64 * (active - silent));
-        let ratios: Vec<f64> = (0..=upsample).map(ratio).collect();
         let [leaving, returning] = self.switches;
-        let mut before = leaving / (leaving + returning);
-        for (active, &count) in self.active.iter_mut().zip(counts) {
-            let predicted = before * (1.0 - returning) + (1.0 - before) * leaving;
-            let weight = predicted * ratios[usize::from(count)];
-            before = weight / (weight + 1.0 - predicted);
-            *active = before;
+        let ways = |count: usize| {
+            let ratio = exp(empty + count as f64 * (active - silent));
+            [(1.0 - returning) * ratio, leaving * ratio]
+        };
+        let to_active: Vec<[f64; 2]> = (0..=upsample).map(ways).collect();
+        // Weights, not probabilities, so that no division waits for the one before it.
+        let (mut silent, mut active) = (returning, leaving);
+        for (share, &count) in self.active.iter_mut().zip(counts) {
+            let [stay, enter] = to_active[usize::from(count)];
+            (silent, active) =
+                (silent * (1.0 - leaving) + active * returning, silent * enter + active * stay);
+            let sum = silent + active;
+            *share = active / sum;
+            if !SCALES.contains(&sum) {
+                (silent, active) = (silent / sum, active / sum);
+            }
         }
     }
 

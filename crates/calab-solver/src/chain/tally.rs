@@ -6,7 +6,8 @@ use crate::spikes::Spot;
 
 /// Unknowns of a transient: log rise, log decay, time, and gain.
 const UNKNOWNS: usize = 4;
-/// Share of the frames with most calcium that count as busy, and of those with least as quiet.
+/// Share of the frames with most calcium that count as busy, and of those with least as quiet; of
+/// frames with equal calcium on the border none are busy and all are quiet.
 const BUSY: f64 = 0.1;
 const QUIET: f64 = 0.5;
 
@@ -69,19 +70,23 @@ impl Tally {
     }
 
     fn compare(&mut self, window: &Window) {
-        let recorded = |t: &usize| window.recorded[*t];
-        let mut frames: Vec<(f64, f64)> = (0..window.left.len())
-            .filter(recorded)
-            .map(|t| (window.calcium(t), window.left[t] * window.left[t]))
-            .collect();
-        frames.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let n = frames.len() as f64;
-        let (quiet, busy) = ((QUIET * n) as usize, ((1.0 - BUSY) * n) as usize);
-        let sum = |frames: &[(f64, f64)]| [frames.iter().map(|f| f.1).sum(), frames.len() as f64];
-        (self.quiet, self.busy) = (sum(&frames[..quiet]), sum(&frames[busy..]));
-        self.power = frames.iter().map(|frame| frame.1).sum();
+        let recorded = (0..window.left.len()).filter(|&t| window.recorded[t]);
+        let frames: Vec<(f64, f64)> =
+            recorded.map(|t| (window.calcium(t), window.left[t] * window.left[t])).collect();
+        self.power = frames.iter().map(|&(_, square)| square).sum();
         // Frames that were not recorded leave 0, and so nothing to the product.
         self.lagged = window.left.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        let Some((least, most)) = borders(frames.iter().map(|&(calcium, _)| calcium).collect())
+        else {
+            return;
+        };
+        for (calcium, square) in frames {
+            if calcium <= least {
+                (self.quiet[0], self.quiet[1]) = (self.quiet[0] + square, self.quiet[1] + 1.0);
+            } else if calcium > most {
+                (self.busy[0], self.busy[1]) = (self.busy[0] + square, self.busy[1] + 1.0);
+            }
+        }
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -139,6 +144,18 @@ impl Tally {
     pub(super) fn autocorrelation(&self) -> f64 {
         self.lagged / self.power
     }
+}
+
+/// The calcium up to which a frame is quiet, and that above which it is busy.
+fn borders(mut calcium: Vec<f64>) -> Option<(f64, f64)> {
+    let n = calcium.len() as f64;
+    let (quiet, busy) = ((QUIET * n) as usize, ((1.0 - BUSY) * n) as usize);
+    if quiet == 0 || busy == calcium.len() {
+        return None;
+    }
+    let (lower, &mut most, _) = calcium.select_nth_unstable_by(busy, f64::total_cmp);
+    let (_, &mut least, _) = lower.select_nth_unstable_by(quiet, f64::total_cmp);
+    Some((least, most))
 }
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
 //! The transient of one event on the frames, by phase, and how it changes with what is unknown.
 
+use fearless_simd::Level;
 use libm::{ceil, exp, log};
 
+use super::frames::dot;
 use crate::error::SolverError;
-use crate::spikes::Shape;
+use crate::spikes::{Shape, Spot};
 
 /// Decays after which a transient counts as over: what is left is 0.25 % of its peak.
 const REACH: f64 = 6.0;
 /// Rises after which a sum discounted by the rise counts as complete, to twelve digits.
 const RISE_REACH: f64 = 28.0;
 
-/// Sums side by side.
-const SUMS: usize = 4;
-
 /// Tables of `h(t) = (exp(-t/τ_decay) - exp(-t/τ_rise)) / p`, phases one after the other.
 pub(super) struct Transient {
     pub(super) shape: Shape,
+    pub(super) level: Level,
     /// Frames of a transient.
     length: usize,
     heights: Vec<f64>,
@@ -62,7 +62,8 @@ impl Transient {
         }
         let mut rise_powers = climbs;
         rise_powers.truncate(ceil(RISE_REACH * tau_rise) as usize + 1);
-        Ok(Self { shape, length, heights, slopes, decay_powers: falls, rise_powers })
+        let level = Level::new();
+        Ok(Self { shape, level, length, heights, slopes, decay_powers: falls, rise_powers })
     }
 
     /// Heights from the first frame on.
@@ -77,7 +78,7 @@ impl Transient {
 
     /// Sums of what is left of a trace from a frame on, discounted by the two exponentials.
     pub(super) fn sums(&self, left: &[f64]) -> [f64; 2] {
-        [dot(left, &self.decay_powers), dot(left, &self.rise_powers)]
+        [&self.decay_powers, &self.rise_powers].map(|powers| dot(self.level, left, powers))
     }
 
     /// The same sums one frame earlier, where `left` is left of the trace.
@@ -89,21 +90,23 @@ impl Transient {
     pub(super) fn correlation(&self, [decay, rise]: [f64; 2], phase: usize) -> f64 {
         self.shape.decay[phase] * decay - self.shape.rise[phase] * rise
     }
-}
 
-/// Sum of products over the shorter of two lists, in an order that no machine changes.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let n = a.len().min(b.len());
-    let (a, b) = (&a[..n], &b[..n]);
-    let mut sums = [0.0; SUMS];
-    let (whole_a, whole_b) = (a.chunks_exact(SUMS), b.chunks_exact(SUMS));
-    let rest: f64 = whole_a.remainder().iter().zip(whole_b.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in whole_a.zip(whole_b) {
-        for k in 0..SUMS {
-            sums[k] += a[k] * b[k];
+    /// What the transient of an event of amplitude 1 in `spot` makes of the sums at a frame.
+    ///
+    /// `seen` is of the later of both frames: how many frames from there on were recorded, discounted
+    /// by decay², decay times rise, and rise².
+    pub(super) fn reaching(&self, spot: Spot, frame: usize, seen: &[f64; 3]) -> [f64; 2] {
+        let gap = frame.abs_diff(spot.frame);
+        let left = [&self.decay_powers, &self.rise_powers]
+            .map(|powers| powers.get(gap).copied().unwrap_or(0.0));
+        let (mut d, mut r) = (self.shape.decay[spot.phase], self.shape.rise[spot.phase]);
+        if frame > spot.frame {
+            (d, r) = (left[0] * d, left[1] * r);
         }
+        let [dd, dr, rr] = *seen;
+        let sums = [d * dd - r * dr, d * dr - r * rr];
+        if frame > spot.frame { sums } else { [left[0] * sums[0], left[1] * sums[1]] }
     }
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }
 
 #[cfg(test)]

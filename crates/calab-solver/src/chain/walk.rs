@@ -17,8 +17,9 @@ const STRIDE: f64 = 0.5;
 pub(super) struct Walk {
     pub(super) values: Vec<f64>,
     step: f64,
-    means: Vec<f64>,
-    variances: Vec<f64>,
+    /// What the filter knows of each frame, under two steps side by side.
+    means: Vec<[f64; 2]>,
+    variances: Vec<[f64; 2]>,
 }
 
 impl Walk {
@@ -26,8 +27,8 @@ impl Walk {
         Self {
             values: vec![0.0; n],
             step: FIRST_STEP,
-            means: vec![0.0; n],
-            variances: vec![0.0; n],
+            means: vec![[0.0; 2]; n],
+            variances: vec![[0.0; 2]; n],
         }
     }
 
@@ -35,48 +36,48 @@ impl Walk {
     pub(super) fn draw(&mut self, left: &[f64], recorded: &[bool], draws: &mut Draws) {
         let proposal = self.step * exp(STRIDE * draws.normal());
         let chance = log(draws.uniform());
-        if proposal <= MOST_STEP {
-            let other = self.filter(left, recorded, proposal);
-            let gain = other - self.filter(left, recorded, self.step) + log(proposal / self.step)
-                - (proposal - self.step) / MEAN_STEP;
-            if chance < gain {
-                self.step = proposal;
-            }
-        }
-        self.filter(left, recorded, self.step);
-        self.smooth(draws);
+        let steps = [self.step, proposal.min(MOST_STEP)];
+        let [now, then] = self.filter(left, recorded, steps);
+        let gain = then - now + log(proposal / self.step) - (proposal - self.step) / MEAN_STEP;
+        let accepted = usize::from(proposal <= MOST_STEP && chance < gain);
+        self.step = steps[accepted];
+        self.smooth(accepted, draws);
     }
 
-    /// Kalman filter; the log likelihood of the step.
-    fn filter(&mut self, left: &[f64], recorded: &[bool], step: f64) -> f64 {
-        let (mut mean, mut variance, mut error) = (0.0, FLAT, 0.0);
+    /// Kalman filter under two steps, whose divisions need not wait for each other; the logarithms of
+    /// their likelihoods.
+    fn filter(&mut self, left: &[f64], recorded: &[bool], steps: [f64; 2]) -> [f64; 2] {
+        let powers = steps.map(|step| step * step);
+        let (mut means, mut variances, mut errors) = ([0.0; 2], [FLAT; 2], [0.0; 2]);
         // A product of a few dozen variances stays within range, and needs one logarithm.
-        let (mut product, mut logs) = (1.0, 0.0);
+        let (mut products, mut logs) = ([1.0; 2], [0.0; 2]);
         for (t, (&z, &known)) in left.iter().zip(recorded).enumerate() {
             if known {
-                let spread = variance + 1.0;
-                let surprise = z - mean;
-                error += surprise * surprise / spread;
-                product *= spread;
-                if product > 1e200 {
-                    logs += log(product);
-                    product = 1.0;
+                for by in 0..2 {
+                    let (spread, surprise) = (variances[by] + 1.0, z - means[by]);
+                    // The gain of the noise's variance, 1, is also the variance that is left.
+                    variances[by] /= spread;
+                    means[by] += variances[by] * surprise;
+                    errors[by] += surprise * surprise * (1.0 - variances[by]);
+                    products[by] *= spread;
                 }
-                mean += variance / spread * surprise;
-                variance /= spread;
+                if products[0].max(products[1]) > 1e200 {
+                    (0..2).for_each(|by| logs[by] += log(products[by]));
+                    products = [1.0; 2];
+                }
             }
-            (self.means[t], self.variances[t]) = (mean, variance);
-            variance += step * step;
+            (self.means[t], self.variances[t]) = (means, variances);
+            (0..2).for_each(|by| variances[by] += powers[by]);
         }
-        -0.5 * (error + logs + log(product))
+        std::array::from_fn(|by| -0.5 * (errors[by] + logs[by] + log(products[by])))
     }
 
-    /// Draws the walk backwards from what the filter left.
-    fn smooth(&mut self, draws: &mut Draws) {
+    /// Draws the walk backwards from what the filter left under one of the steps.
+    fn smooth(&mut self, by: usize, draws: &mut Draws) {
         let power = self.step * self.step;
         let mut later: Option<f64> = None;
         for t in (0..self.values.len()).rev() {
-            let (mean, variance) = (self.means[t], self.variances[t]);
+            let (mean, variance) = (self.means[t][by], self.variances[t][by]);
             let (mean, variance) = later.map_or((mean, variance), |later| {
                 let gain = variance / (variance + power);
                 (mean + gain * (later - mean), gain * power)

@@ -1,15 +1,15 @@
 //! One stretch of a trace and its present explanation: events, baseline, and what they leave.
 
-use std::ops::RangeInclusive;
+use libm::sqrt;
 
-use libm::{exp, log, sqrt};
-
-use super::odds::Prior;
+use super::frames;
+use super::odds::{Given, Prior};
+use super::outlooks::Outlooks;
 use super::rate::Rate;
 use super::transient::Transient;
 use super::walk::Walk;
 use crate::draws::{Draws, Stage};
-use crate::spikes::{Shape, Spot};
+use crate::spikes::Spot;
 
 /// Events of no amplitude that are counted with the others. In bursts of spikes too small to be seen
 /// singly the mean amplitude is hardly determined: without them it stays where rather few large events
@@ -24,26 +24,31 @@ pub(super) struct Event {
     pub(super) amplitude: f64,
 }
 
+impl Event {
+    /// What takes it back out of where it was put.
+    pub(super) fn inverse(self) -> Self {
+        Self { amplitude: -self.amplitude, ..self }
+    }
+}
+
 /// A stretch, in units of its noise.
 pub(super) struct Window {
     /// 0 where nothing was recorded.
     trace: Vec<f64>,
     pub(super) recorded: Vec<bool>,
+    /// Whether every frame was recorded.
+    whole: bool,
     /// The trace without baseline and events; 0 where nothing was recorded.
     pub(super) left: Vec<f64>,
     pub(super) walk: Walk,
     pub(super) events: Vec<Event>,
     /// Place among the events by bin, counted from 1; 0 for none.
     places: Vec<u32>,
-    /// Energy over recorded frames of an event of amplitude 1, by bin.
-    pub(super) energies: Vec<f64>,
+    outlooks: Outlooks,
     pub(super) prior: Prior,
     spread: f64,
     pub(super) rate: Rate,
     pub(super) draws: Draws,
-    /// Logarithms of the odds of the bins that were looked at last, and from which bin on.
-    profile: Vec<f64>,
-    first: usize,
 }
 
 impl Window {
@@ -61,17 +66,16 @@ impl Window {
         Self {
             left: trace.clone(),
             trace,
+            whole: recorded.iter().all(|&known| known),
             recorded,
             walk: Walk::new(n),
             events: Vec::new(),
             places: vec![0; bins],
-            energies: vec![0.0; bins],
+            outlooks: Outlooks::new(n),
             prior: Prior::new(mean, spread),
             spread,
             rate: Rate::new(n, 0.0),
             draws: Draws::new(seed, index, Stage::Chain),
-            profile: Vec::new(),
-            first: 0,
         }
     }
 
@@ -86,7 +90,7 @@ impl Window {
     /// Explains the trace anew under another transient by the same events.
     pub(super) fn settle(&mut self, transient: &Transient) {
         self.explain(transient);
-        self.measure(transient);
+        self.outlooks.measure(&self.recorded, self.prior, transient);
     }
 
     /// Takes baseline and events out of the trace.
@@ -95,24 +99,7 @@ impl Window {
             *left = if self.recorded[t] { self.trace[t] - self.walk.values[t] } else { 0.0 };
         }
         for k in 0..self.events.len() {
-            let Event { bin, amplitude } = self.events[k];
-            self.take(transient, bin, amplitude);
-        }
-    }
-
-    /// Finds the energy of every bin by discounted counts of recorded frames.
-    fn measure(&mut self, transient: &Transient) {
-        let Shape { decay_root: d, rise_root: r, .. } = transient.shape;
-        let bins = transient.shape.upsample();
-        let mut sums = [0.0; 3];
-        for frame in (0..self.recorded.len()).rev() {
-            let known = f64::from(u8::from(self.recorded[frame]));
-            for (sum, root) in sums.iter_mut().zip([d * d, d * r, r * r]) {
-                *sum = known + root * *sum;
-            }
-            for phase in 0..bins.min(frame * bins + 1) {
-                self.energies[frame * bins - phase] = transient.shape.energy(&sums, phase);
-            }
+            self.take(transient, self.events[k]);
         }
     }
 
@@ -129,30 +116,33 @@ impl Window {
         self.rate.draw(&counts, transient.shape.upsample(), &mut self.draws);
     }
 
-    /// Logarithm of the prior odds of an event in a bin.
-    pub(super) fn log_odds(&self, transient: &Transient, bin: usize) -> f64 {
-        self.rate.log_odds(transient.shape.spot(bin).frame)
-    }
-
     /// Takes an event of some amplitude out of what is left of the trace.
-    pub(super) fn take(&mut self, transient: &Transient, bin: usize, amplitude: f64) {
-        let Spot { frame, phase } = transient.shape.spot(bin);
-        let (left, recorded) = (&mut self.left[frame..], &self.recorded[frame..]);
-        for ((left, &known), height) in left.iter_mut().zip(recorded).zip(transient.heights(phase))
-        {
-            *left -= if known { amplitude * height } else { 0.0 };
+    pub(super) fn take(&mut self, transient: &Transient, event: Event) {
+        let Spot { frame, phase } = transient.shape.spot(event.bin);
+        let heights = transient.heights(phase);
+        let left = &mut self.left[frame..];
+        frames::add(transient.level, left, heights, -event.amplitude);
+        if !self.whole {
+            let recorded = &self.recorded[frame..];
+            for (left, &known) in left.iter_mut().zip(recorded).take(heights.len()) {
+                *left = if known { *left } else { 0.0 };
+            }
         }
     }
 
-    pub(super) fn insert(&mut self, transient: &Transient, event: Event) {
-        self.take(transient, event.bin, event.amplitude);
-        self.enter(event);
+    /// Recorded frames from one on, discounted by decay², decay times rise, and rise².
+    pub(super) fn seen(&self, frame: usize) -> &[f64; 3] {
+        self.outlooks.seen(frame)
     }
 
-    pub(super) fn remove(&mut self, transient: &Transient, place: usize) -> Event {
-        let event = self.leave(place);
-        self.take(transient, event.bin, -event.amplitude);
-        event
+    /// What the prior made of a bin when the window was settled.
+    pub(super) fn given(&self, spot: Spot) -> Given {
+        self.outlooks.given(spot)
+    }
+
+    /// Logarithm of the prior odds of an event in a bin.
+    pub(super) fn log_odds(&self, transient: &Transient, bin: usize) -> f64 {
+        self.rate.log_odds(transient.shape.spot(bin).frame)
     }
 
     /// Puts an event onto the list, without taking it out of the trace.
@@ -181,63 +171,6 @@ impl Window {
         self.places[event.bin] = place as u32 + 1;
     }
 
-    /// Correlation of what is left with an event in a bin.
-    pub(super) fn correlation(&self, transient: &Transient, bin: usize) -> f64 {
-        let Spot { frame, phase } = transient.shape.spot(bin);
-        transient.correlation(transient.sums(&self.left[frame..]), phase)
-    }
-
-    /// Looks at the odds of an event in each of some bins; the logarithm of their sum.
-    ///
-    /// Bins that hold an event have none.
-    pub(super) fn look(&mut self, transient: &Transient, bins: RangeInclusive<usize>) -> f64 {
-        let (first, last) = bins.into_inner();
-        self.first = first;
-        self.profile.clear();
-        self.profile.resize(last - first + 1, f64::NEG_INFINITY);
-        let mut frame = transient.shape.spot(last).frame;
-        let mut sums = transient.sums(&self.left[frame..]);
-        let mut most = f64::NEG_INFINITY;
-        for bin in (first..=last).rev() {
-            let spot = transient.shape.spot(bin);
-            if spot.frame < frame {
-                frame = spot.frame;
-                sums = transient.earlier(sums, self.left[frame]);
-            }
-            if self.places[bin] == 0 {
-                let correlation = transient.correlation(sums, spot.phase);
-                let odds = self.rate.log_odds(spot.frame)
-                    + self.prior.log_odds(correlation, self.energies[bin]);
-                self.profile[bin - first] = odds;
-                most = most.max(odds);
-            }
-        }
-        let sum: f64 = self.profile.iter().map(|&odds| exp(odds - most)).sum();
-        most + log(sum)
-    }
-
-    /// Draws one of the bins that were looked at, given the logarithm of the sum of their odds.
-    pub(super) fn pick(&mut self, total: f64) -> usize {
-        let mut chance = self.draws.uniform();
-        let mut chosen = 0;
-        for (k, &odds) in self.profile.iter().enumerate() {
-            if odds > f64::NEG_INFINITY {
-                chosen = k;
-                chance -= exp(odds - total);
-                if chance < 0.0 {
-                    break;
-                }
-            }
-        }
-        self.first + chosen
-    }
-
-    /// Draws the amplitude of an event in a free bin.
-    pub(super) fn amplitude(&mut self, transient: &Transient, bin: usize) -> f64 {
-        let correlation = self.correlation(transient, bin);
-        self.prior.amplitude(correlation, self.energies[bin], &mut self.draws)
-    }
-
     /// Draws the baseline.
     pub(super) fn wander(&mut self) {
         for (t, left) in self.left.iter_mut().enumerate() {
@@ -253,7 +186,7 @@ impl Window {
     ///
     /// One at a time they would creep where the trace is seldom silent. The amplitudes' prior grows
     /// with the events, so that the likelihood alone decides: a regression on 1 and the calcium.
-    pub(super) fn gauge(&mut self, transient: &Transient) {
+    pub(super) fn gauge(&mut self) {
         let mut sums = [0.0; 5];
         for t in (0..self.left.len()).filter(|&t| self.recorded[t]) {
             let (c, r) = (self.calcium(t), self.left[t]);
@@ -272,10 +205,12 @@ impl Window {
         if !(LEAST_GAIN..=1.0 / LEAST_GAIN).contains(&(1.0 + gain)) {
             return;
         }
+        for t in (0..self.left.len()).filter(|&t| self.recorded[t]) {
+            self.left[t] -= level + gain * self.calcium(t);
+        }
         self.walk.values.iter_mut().for_each(|value| *value += level);
         self.events.iter_mut().for_each(|event| event.amplitude *= 1.0 + gain);
         self.prior = Prior::new(self.prior.mean * (1.0 + gain), self.spread);
-        self.explain(transient);
     }
 
     /// What the events make of a frame.

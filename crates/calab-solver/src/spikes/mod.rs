@@ -248,4 +248,4 @@ fn root_mean_square(values: &[f64]) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

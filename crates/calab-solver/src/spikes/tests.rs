@@ -10,7 +10,7 @@ use super::field::{Event, Field};
 use super::*;
 
 /// Every instruction set of this machine.
-pub(super) fn levels() -> Vec<Level> {
+pub(crate) fn levels() -> Vec<Level> {
     let mut levels = vec![Level::baseline()];
     #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
     levels.extend(
