@@ -27,8 +27,20 @@ const LEAST_UNIT: f64 = 1e-3;
 const FIRST_STEP: f64 = 0.5;
 const LAST_STEP: f64 = 0.25;
 
+/// Distance of a trace's quantile from 0, in units, from which on the search begins there.
+const FAR: f64 = 4.0;
+
 /// Fewest frames for which a second thread is started.
 const LEAST_SHARED: usize = 4096;
+
+/// A long segment is searched on so many stretches of it, each of so many frames and decays at least:
+/// a frame near the foot says where it is to about a noise deviation, so that some hundred are enough.
+const STRETCHES: usize = 8;
+const LEAST_STRETCH: usize = 512;
+const STRETCH_DECAYS: f64 = 32.0;
+/// Rises at the start of a stretch that are hidden, so that events there explain the calcium that
+/// stands there already: transients that begin in sight would make the foot too high.
+const HIDDEN_RISES: f64 = 5.0;
 
 /// Most pairs of doubled steps, far beyond any trace.
 const DOUBLINGS: usize = 10;
@@ -66,14 +78,22 @@ pub fn find_foot(
     let mut workspace = BaselineWorkspace::default();
     for frames in segment_ranges(segments, trace.len()) {
         let (trace, foot) = (&trace[frames.clone()], &mut foot[frames]);
-        let segment = Segment { trace, noise, shape, options: &options.events, interrupted };
+        let whole =
+            Segment { trace, starts: &[], noise, shape, options: &options.events, interrupted };
         // A thread takes longer to start than a short segment takes.
         let n_threads = if trace.len() < LEAST_SHARED { 1 } else { options.n_threads };
-        let mut search = Search::new(segment, n_threads)?;
-        let best = search.constant()?;
+        let part = stretches(trace, shape);
+        let of_part = |(trace, starts)| Segment { trace, starts, ..whole };
+        let searched = part.as_ref().map_or(whole, |(trace, starts)| of_part((trace, starts)));
+        let mut search = Search::new(searched, n_threads)?;
+        let mut best = search.constant()?;
         if options.width == 0 {
             foot.fill(best.constant);
             continue;
+        }
+        if part.is_some() {
+            search = Search::new(whole, 1)?;
+            best = search.one.first(best.constant)?;
         }
         let (window, width) = (Window::Centered, options.width);
         let residual = search.one.residual(&best);
@@ -83,6 +103,25 @@ pub fn find_foot(
         }
     }
     Ok(())
+}
+
+/// Some stretches of a long trace, evenly spaced, and where all but the first one start; none where
+/// the trace is not much longer or they are hardly recorded.
+fn stretches(trace: &[f64], shape: &Shape) -> Option<(Vec<f64>, Vec<usize>)> {
+    let [rise, decay] = shape.frames();
+    let length = (STRETCH_DECAYS * decay).max(LEAST_STRETCH as f64) as usize;
+    let share = trace.len() / STRETCHES;
+    if share < 2 * length {
+        return None;
+    }
+    let mut part = Vec::with_capacity(STRETCHES * length);
+    for k in 0..STRETCHES {
+        let first = k * share + (share - length) / 2;
+        part.extend_from_slice(&trace[first..first + length]);
+        part[k * length..][..(HIDDEN_RISES * rise) as usize].fill(f64::NAN);
+    }
+    let recorded = part.iter().filter(|y| y.is_finite()).count();
+    (2 * recorded >= part.len()).then(|| (part, (1..STRETCHES).map(|k| k * length).collect()))
 }
 
 /// A constant, what it costs, and the events above it.
@@ -97,6 +136,8 @@ struct Tried {
 #[derive(Clone, Copy)]
 struct Segment<'a> {
     trace: &'a [f64],
+    /// Where stretches of it start that nothing connects.
+    starts: &'a [usize],
     noise: f64,
     shape: &'a Shape,
     options: &'a EventOptions,
@@ -133,12 +174,10 @@ impl<'a> Search<'a> {
         let mut step = FIRST_STEP * unit;
         let low = quantile(trace, BASELINE_QUANTILE, &mut Vec::new())?;
         // A trace whose quantile was not taken off may lie anywhere.
-        let mut best = if low.abs() > step {
-            let (one, other) = self.both(|trials| trials.first(0.0), |trials| trials.first(low));
-            lesser(one?, other?)
-        } else {
-            self.one.first(0.0)?
-        };
+        let start = if low.abs() > FAR * unit { low } else { 0.0 };
+        let mut best = self.one.first(start)?;
+        // Once more from what was found, as for the constants beside it, which would gain by that.
+        best = self.one.beside(&best, 0.0)?;
         let first = self.beside(&best, step)?;
         if first.objective < best.objective {
             let downhill = (first.constant - best.constant).signum();
@@ -212,18 +251,15 @@ struct Trials<'a> {
 
 impl<'a> Trials<'a> {
     fn new(segment: Segment<'a>) -> Result<Self, SolverError> {
-        let Segment { trace, noise, shape, options, .. } = segment;
-        let field = Field::new(shape, trace, noise, &[], &options.field)?;
+        let Segment { trace, starts, noise, shape, options, .. } = segment;
+        let field = Field::new(shape, trace, noise, starts, &options.field)?;
         let unlowered = field.unlowered();
         Ok(Self { segment, field, unlowered })
     }
 
     /// The events above a constant, looked for from nothing.
-    ///
-    /// Once more from what was found, as for the constants beside it, which would gain by that.
     fn first(&mut self, constant: f64) -> Result<Tried, SolverError> {
-        let found = self.tried(constant, Vec::new())?;
-        self.tried(constant, found.events)
+        self.tried(constant, Vec::new())
     }
 
     /// Goes on from the events above a constant near by.
@@ -311,12 +347,31 @@ mod tests {
         assert!((both[300] + 0.4).abs() < 2.0 * NOISE);
     }
 
-    #[test]
-    fn two_threads_find_what_one_finds() {
-        // Long enough for a second thread.
+    /// Long enough for stretches, and so for a second thread.
+    fn long() -> (Shape, Vec<f64>) {
         let (shape, part) = busy(0.3);
-        let trace: Vec<f64> = part.iter().copied().cycle().take(2 * LEAST_SHARED).collect();
-        assert!((foot_of(&trace, &shape, &[], 60)[100] - 0.3).abs() < 2.0 * NOISE);
+        (shape, part.into_iter().cycle().take(10_000).collect())
+    }
+
+    #[test]
+    fn stretches_of_a_long_trace_are_enough() {
+        let (shape, trace) = long();
+        let (part, starts) = stretches(&trace, &shape).unwrap();
+        assert!(part.len() < trace.len() / 2 && starts.len() == STRETCHES - 1);
+        // Their starts lie within transients, which would make the foot too high were they in sight.
+        for width in [0, 60] {
+            let foot = foot_of(&trace, &shape, &[], width);
+            assert!((foot[5000] - 0.3).abs() < NOISE, "{}", foot[5000]);
+        }
+    }
+
+    #[test]
+    fn the_whole_is_searched_where_stretches_are_hardly_recorded() {
+        let (shape, mut trace) = long();
+        trace[..7000].fill(f64::NAN);
+        assert!(stretches(&trace, &shape).is_none());
+        let foot = foot_of(&trace, &shape, &[], 0);
+        assert!((foot[0] - 0.3).abs() < NOISE, "{}", foot[0]);
     }
 
     #[test]

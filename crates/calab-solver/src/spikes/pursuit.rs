@@ -2,6 +2,8 @@
 //!
 //! Mallat & Zhang (1993), <https://doi.org/10.1109/78.258082>.
 
+use std::collections::BTreeSet;
+
 use super::bins::{Candidate, Measure};
 use super::field::{Event, Field};
 use crate::error::SolverError;
@@ -29,7 +31,7 @@ pub(super) fn pursue(
     let mut tournament = std::mem::take(&mut field.tournament);
     let n = field.n_frames();
     tournament.start(n, |gains| field.survey(&ruler, rule.least, 0..n, gains));
-    let (mut events, mut refused) = (Vec::new(), Vec::new());
+    let (mut events, mut refused) = (Vec::new(), BTreeSet::new());
     while let Some((frame, largest)) = tournament.best() {
         if interrupted() {
             return Err(SolverError::Interrupted);
@@ -46,12 +48,10 @@ pub(super) fn pursue(
             field.survey(&ruler, rule.least, changed.clone(), gains);
             changed
         } else {
-            refused.push(frame);
+            refused.insert(frame);
             frame..frame + 1
         };
-        for &frame in refused.iter().filter(|frame| changed.contains(frame)) {
-            tournament.gains[frame] = 0.0;
-        }
+        refused.range(changed.clone()).for_each(|&frame| tournament.gains[frame] = 0.0);
         tournament.update(&changed);
     }
     field.tournament = tournament;

@@ -106,6 +106,11 @@ impl Shape {
         self.norm
     }
 
+    /// Rise and decay in frames.
+    pub(crate) fn frames(&self) -> [f64; 2] {
+        [1.0 / self.rates[1], 1.0 / self.rates[0]]
+    }
+
     pub(crate) fn spot(&self, bin: usize) -> Spot {
         let frame = bin.div_ceil(self.upsample);
         Spot { frame, phase: frame * self.upsample - bin }
