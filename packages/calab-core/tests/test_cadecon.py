@@ -565,7 +565,8 @@ def test_the_chain_runs_on_few_frames_before_it_runs_on_more(small, monkeypatch,
     starts, sizes, answers, reports = [], [], [], []
 
     def sample(traces, fs, noise, *taus, **options):
-        sampled = replace(sample_kernel(traces, fs, noise, *taus, **options), excess=excess)
+        found = sample_kernel(traces, fs, noise, *taus, **options)
+        sampled = replace(found, excess=excess, rested=True)
         starts.append(taus)
         sizes.append(traces.size)
         answers.append((sampled.tau_rise, sampled.tau_decay))
