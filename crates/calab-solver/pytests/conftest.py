@@ -1,5 +1,10 @@
 """What the tests of the deconvolution share: recordings, and an independent solver."""
 
+import _thread
+import contextlib
+import threading
+import time
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -68,3 +73,32 @@ class Reference:
 @pytest.fixture
 def reference():
     return Reference
+
+
+@pytest.fixture
+def answer_to_ctrl_c():
+    """Seconds from Ctrl-C, which comes after some seconds of work, to its answer."""
+
+    def answer(work, after=0.3):
+        sent = 0.0
+
+        def interrupt():
+            nonlocal sent
+            time.sleep(after)
+            sent = time.perf_counter()
+            _thread.interrupt_main()
+
+        other = threading.Thread(target=interrupt)
+        other.start()
+        try:
+            work()
+        except KeyboardInterrupt:
+            answered = time.perf_counter() - sent
+            other.join()
+            return answered
+        # What comes after the work must not be interrupted in its place.
+        with contextlib.suppress(KeyboardInterrupt):
+            other.join()
+        pytest.fail("the work was done before the interrupt came")
+
+    return answer

@@ -25,3 +25,14 @@ def test_a_known_amplitude_is_right(bursts, snr, least, most):
     np.testing.assert_allclose(np.exp(amplitudes.log_alpha[known]), 1.0, rtol=0.15)
     # What is not evident is not claimed to be exact.
     assert np.all(amplitudes.log_sd[~known] >= UNEVIDENT_SD)
+
+
+def test_ctrl_c_stops_the_measurement(answer_to_ctrl_c):
+    given = {"tau_rise": RISE, "tau_decay": DECAY, "p_spike_when_silent": 1 / 300}
+    drawn = simulate_cells(1, 30_000, FS, seed=3, **given)
+    noise = np.random.default_rng(3).standard_normal(30_000) / 8
+    # Some seconds of work on two cores.
+    traces = np.tile(drawn.clean_calcium[0] + noise, (800, 1))
+    work = (traces, kernels(800), np.full(800, 1 / 8))
+    # Promised: a twentieth of a second; the rest is for a machine that is busy.
+    assert answer_to_ctrl_c(lambda: measure_amplitudes(*work)) < 1.0

@@ -96,3 +96,9 @@ def test_bad_input_is_named(changes, error, message):
     given |= {"tau_rise": RISE, "tau_decay": DECAY} | changes
     with pytest.raises(error, match=f"^{message}"):
         find_foot(**given)
+
+
+def test_ctrl_c_stops_the_search(busy, answer_to_ctrl_c):
+    traces = np.tile(busy, (200, 4))
+    # Promised: a twentieth of a second; the rest is for a machine that is busy.
+    assert answer_to_ctrl_c(lambda: find_foot(traces, *GIVEN, upsample_factor=10)) < 1.0

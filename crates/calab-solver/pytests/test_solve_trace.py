@@ -1,6 +1,7 @@
 """Spikes of one trace: their number, amplitude and time, whatever the grid; edges; bad input."""
 
 import importlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -289,3 +290,15 @@ def test_flags_are_true_or_false(name, value):
 def test_a_trace_holds_numbers(trace):
     with pytest.raises(TypeError, match=r"^trace: expected real numbers, got dtype"):
         solve_trace(trace, 0.1, 0.6, FS)
+
+
+@pytest.mark.parametrize("after", [0.1, 0.6, 1.2])
+def test_ctrl_c_stops_every_step_of_a_long_trace(answer_to_ctrl_c, after):
+    # Six and a half seconds of work on two cores.
+    given = {"tau_rise": 0.1, "tau_decay": 0.6, "p_spike_when_silent": 1 / 300}
+    drawn = simulate_cells(1, 30_000, FS, seed=4, **given)
+    trace = np.tile(drawn.clean_calcium[0].astype(float), 120)
+    trace += 0.125 * np.random.default_rng(0).standard_normal(trace.size)
+    assert (
+        answer_to_ctrl_c(lambda: solve_trace(trace, 0.1, 0.6, FS, upsample_factor=10), after) < 1.0
+    )
