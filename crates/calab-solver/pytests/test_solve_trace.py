@@ -1,7 +1,6 @@
 """Spikes of one trace: their number, amplitude and time, whatever the grid; edges; bad input."""
 
 import importlib
-from functools import partial
 
 import numpy as np
 import pytest
