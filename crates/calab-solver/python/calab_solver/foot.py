@@ -40,7 +40,9 @@ def find_foot(
 
     where :math:`\hat c(x)` is the fit of the :math:`n(x)` events that `find_events` finds above the
     constant :math:`x`. A foot too high leaves troughs that no event explains, one too low has to be
-    held up by events all the time.
+    held up by events all the time. Of a segment of at least 8,192 frames and 512 decays, the
+    constant is looked for on eight stretches, evenly spaced, of 512 frames or 32 decays each,
+    unless more than half of them was not recorded.
 
     Parameters
     ----------

@@ -44,10 +44,13 @@ const BEFORE: f64 = 4.0;
 /// Reach of moves in rises, and its bounds in bins.
 const REACH: f64 = 0.75;
 const REACHES: (f64, f64) = (3.0, 20.0);
+/// Splits or merges that are tried in a sweep, per event that was found at first.
+const TRIES: usize = 4;
 /// Mean amplitude where no event was found, in noises over the transient's norm.
 const FALLBACK: f64 = 5.0;
 /// Least noise in the largest sample.
 const LEAST_NOISE: f64 = 1e-6;
+
 /// How the kernel is sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChainOptions {
@@ -233,6 +236,7 @@ impl<'a> Chain<'a> {
             window.enter(Event { bin: bin + before * self.upsample, amplitude });
         }
         window.rate.begin(window.events.len(), self.upsample);
+        window.tries = TRIES * window.events.len().max(1);
         Ok(window)
     }
 

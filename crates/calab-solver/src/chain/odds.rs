@@ -50,27 +50,30 @@ impl Prior {
         let total = energy + self.precision;
         Given {
             deviation: 1.0 / sqrt(total),
+            pull: self.mean * self.precision,
             height: self.constant - 0.5 * log(total / self.precision),
         }
-    }
-
-    /// `t`, the mean amplitude in its deviations.
-    pub(super) fn standing(self, correlation: f64, given: Given) -> f64 {
-        (correlation + self.mean * self.precision) * given.deviation
     }
 }
 
 /// What a prior makes of a bin, whatever the residual is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Given {
     /// Deviation of the amplitude of an event that is there.
     deviation: f64,
+    /// `m/v`, which the prior adds to the correlation.
+    pull: f64,
     /// Exponent of `Z` for `t` of 0.
     height: f64,
 }
 
 impl Given {
-    /// Exponent of `Z`: its logarithm is less by that of the [`factor`].
+    /// `t`, the mean amplitude in its deviations.
+    pub(super) fn standing(self, correlation: f64) -> f64 {
+        (correlation + self.pull) * self.deviation
+    }
+
+    /// Exponent of `Z`: with the logarithm of the [`factor`] it is the logarithm of `Z`.
     pub(super) fn exponent(self, t: f64) -> f64 {
         let above = t.max(0.0);
         self.height + 0.5 * above * above
@@ -148,7 +151,7 @@ mod tests {
             let [odds, mean, square] = summed(prior, correlation, energy);
             let known = Prior::new(prior.0, prior.1);
             let given = known.given(energy);
-            let t = known.standing(correlation, given);
+            let t = given.standing(correlation);
             let found = exp(given.exponent(t)) * factor(t);
             assert!((found / odds - 1.0).abs() < 1e-3, "{found} {odds}");
             let n = 20_000;

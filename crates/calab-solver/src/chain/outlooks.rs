@@ -65,3 +65,34 @@ impl Outlooks {
         self.given[self.of_frames[frame] as usize * self.phases + phase]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use libm::exp;
+
+    use super::*;
+
+    #[test]
+    fn frames_see_what_is_recorded_after_them() {
+        let (rise, decay) = (1.5, 6.0);
+        let transient = Transient::new([rise, decay], 2).unwrap();
+        let gaps = |t: usize| t < 3 || (40..44).contains(&t) || t == 60 || t == 399;
+        let recorded: Vec<bool> = (0..400).map(|t| !gaps(t)).collect();
+        let mut outlooks = Outlooks::new(400);
+        // Twice, for what a window had before must not stay.
+        for _ in 0..2 {
+            outlooks.measure(&recorded, Prior::new(1.0, 0.4), &transient);
+        }
+        for frame in 0..400 {
+            let sum = |rate: f64| -> f64 {
+                let later = recorded[frame..].iter().enumerate().filter(|(_, known)| **known);
+                later.map(|(k, _)| exp(-rate * k as f64)).sum()
+            };
+            let direct = [2.0 / decay, 1.0 / decay + 1.0 / rise, 2.0 / rise].map(sum);
+            for (found, expected) in outlooks.seen(frame).iter().zip(direct) {
+                assert!((found - expected).abs() < 1e-12, "{frame}");
+            }
+        }
+        assert!(outlooks.seen.len() < 300);
+    }
+}

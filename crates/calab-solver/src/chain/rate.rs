@@ -24,6 +24,8 @@ const SWITCH: [f64; 2] = [0.01, 0.2];
 /// Bounds of the probability of an event in a bin.
 const SHARES: (f64, f64) = (1e-6, 0.9);
 
+/// Logarithm of the largest ratio of a frame's likelihoods.
+const MOST_RATIO: f64 = 200.0;
 /// Sums of the states' weights that need no scaling.
 const SCALES: Range<f64> = 1e-100..1e100;
 
@@ -67,7 +69,8 @@ impl Rate {
         let empty = log((1.0 + exp(silent)) / (1.0 + exp(active))) * upsample as f64;
         let [leaving, returning] = self.switches;
         let ways = |count: usize| {
-            let ratio = exp(empty + count as f64 * (active - silent));
+            // Frames full of events on a very fine grid stay within range.
+            let ratio = exp((empty + count as f64 * (active - silent)).min(MOST_RATIO));
             [(1.0 - returning) * ratio, leaving * ratio]
         };
         let to_active: Vec<[f64; 2]> = (0..=upsample).map(ways).collect();
@@ -159,6 +162,25 @@ mod tests {
         for (state, share) in [(0, 0.004), (1, 0.3)] {
             let expected = log(share / (1.0 - share));
             assert!((odds[state] - expected).abs() < 0.5, "{odds:?}");
+        }
+    }
+
+    #[test]
+    fn weights_are_the_probabilities_of_the_recursion() {
+        let mut rate = Rate::new(3000, 0.0);
+        rate.log_odds = [-9.0, 2.0];
+        let counts: Vec<u16> = (0..3000).map(|t| if t % 700 > 640 { 3 } else { 0 }).collect();
+        rate.filter(&counts, 4);
+        let [leaving, returning] = rate.switches;
+        let likelihood = |log_odds: f64, count: u16| {
+            exp(log_odds * f64::from(count)) / (1.0 + exp(log_odds)).powi(4)
+        };
+        let mut active = leaving / (leaving + returning);
+        for (found, &count) in rate.active.iter().zip(&counts) {
+            let predicted = active * (1.0 - returning) + (1.0 - active) * leaving;
+            let [off, on] = rate.log_odds.map(|log_odds| likelihood(log_odds, count));
+            active = predicted * on / (predicted * on + (1.0 - predicted) * off);
+            assert!((found - active).abs() < 1e-12);
         }
     }
 }

@@ -12,8 +12,8 @@ use super::transient::Transient;
 use super::window::{Event, Window};
 use crate::spikes::Spot;
 
-/// Bins whose odds are less than the best ones by so much, in logarithms, are never drawn: all of a
-/// long range together have less than the smallest chance.
+/// Bins whose exponent is less than the largest by so much are never drawn: all of a long range
+/// together have less than the smallest chance.
 const NEGLIGIBLE: f64 = 50.0;
 
 #[derive(Default)]
@@ -87,7 +87,7 @@ impl Survey {
     fn standing(&self, window: &Window, transient: &Transient, bin: usize) -> (f64, f64) {
         let spot = transient.shape.spot(bin);
         let given = window.given(spot);
-        let t = window.prior.standing(self.correlation(transient, spot), given);
+        let t = given.standing(self.correlation(transient, spot));
         (t, window.rate.log_odds(spot.frame) + given.exponent(t))
     }
 

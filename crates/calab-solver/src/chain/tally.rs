@@ -146,15 +146,19 @@ impl Tally {
     }
 }
 
-/// The calcium up to which a frame is quiet, and that above which it is busy.
+/// The calcium up to which a frame is quiet, and that above which it is busy; none of so few frames
+/// that none would be quiet.
 fn borders(mut calcium: Vec<f64>) -> Option<(f64, f64)> {
     let n = calcium.len() as f64;
     let (quiet, busy) = ((QUIET * n) as usize, ((1.0 - BUSY) * n) as usize);
-    if quiet == 0 || busy == calcium.len() {
+    if quiet == 0 {
         return None;
     }
-    let (lower, &mut most, _) = calcium.select_nth_unstable_by(busy, f64::total_cmp);
-    let (_, &mut least, _) = lower.select_nth_unstable_by(quiet, f64::total_cmp);
+    let (lower, &mut most, _) = calcium.select_nth_unstable_by(busy - 1, f64::total_cmp);
+    let least = match lower.len() {
+        below if below < quiet => most,
+        _ => *lower.select_nth_unstable_by(quiet - 1, f64::total_cmp).1,
+    };
     Some((least, most))
 }
 
@@ -180,5 +184,24 @@ mod tests {
         assert!((step.noise[1].powi(2) - a[0] / determinant).abs() < 1e-12);
         assert!((step.noise[0].powi(2) - 1.0 / a[0]).abs() < 1e-12);
         assert!(Tally::default().step().is_none());
+    }
+
+    #[test]
+    fn half_of_the_frames_are_quiet_and_a_tenth_are_busy() {
+        assert_eq!(borders(vec![]), None);
+        assert_eq!(borders(vec![1.0]), None);
+        for n in 2..60 {
+            let calcium: Vec<f64> = (0..n).map(|k| f64::from(k * 37 % 61)).collect();
+            let (least, most) = borders(calcium.clone()).unwrap();
+            let quiet = calcium.iter().filter(|&&c| c <= least).count();
+            let busy = calcium.iter().filter(|&&c| c > most).count();
+            assert_eq!(quiet, n as usize / 2, "{n}");
+            assert_eq!(busy, n as usize - (0.9 * f64::from(n)) as usize, "{n}");
+        }
+    }
+
+    #[test]
+    fn frames_on_the_border_are_quiet_and_not_busy() {
+        assert_eq!(borders(vec![0.0; 20]), Some((0.0, 0.0)));
     }
 }

@@ -7,8 +7,10 @@ use super::frames::dot;
 use crate::error::SolverError;
 use crate::spikes::{Shape, Spot};
 
-/// Decays after which a transient counts as over: what is left is 0.25 % of its peak.
+/// Decays and rises after which a transient counts as over: less than 0.5 % of its peak is left.
 const REACH: f64 = 6.0;
+/// Least frames of the tables: events as far from each other are looked at together.
+const LEAST_LENGTH: usize = 41;
 /// Rises after which a sum discounted by the rise counts as complete, to twelve digits.
 const RISE_REACH: f64 = 28.0;
 
@@ -37,7 +39,7 @@ impl Transient {
         upsample: usize,
     ) -> Result<Self, SolverError> {
         let shape = Shape::new(tau_rise, tau_decay, 1.0, upsample)?;
-        let length = ceil(REACH * tau_decay) as usize + 1;
+        let length = (ceil(REACH * (tau_decay + tau_rise)) as usize + 1).max(LEAST_LENGTH);
         let summit = log(tau_decay / tau_rise) * tau_rise * tau_decay / (tau_decay - tau_rise);
         let (fall, climb) = (exp(-summit / tau_decay), exp(-summit / tau_rise));
         // How the peak grows with each time constant: its place does not matter at the summit.
@@ -99,13 +101,13 @@ impl Transient {
         let gap = frame.abs_diff(spot.frame);
         let left = [&self.decay_powers, &self.rise_powers]
             .map(|powers| powers.get(gap).copied().unwrap_or(0.0));
-        let (mut d, mut r) = (self.shape.decay[spot.phase], self.shape.rise[spot.phase]);
-        if frame > spot.frame {
-            (d, r) = (left[0] * d, left[1] * r);
-        }
-        let [dd, dr, rr] = *seen;
-        let sums = [d * dd - r * dr, d * dr - r * rr];
-        if frame > spot.frame { sums } else { [left[0] * sums[0], left[1] * sums[1]] }
+        let own = [self.shape.decay[spot.phase], self.shape.rise[spot.phase]];
+        let sums = |[d, r]: [f64; 2]| {
+            let [dd, dr, rr] = *seen;
+            [d * dd - r * dr, d * dr - r * rr]
+        };
+        let times = |a: [f64; 2], b: [f64; 2]| [a[0] * b[0], a[1] * b[1]];
+        if frame > spot.frame { sums(times(left, own)) } else { times(left, sums(own)) }
     }
 }
 

@@ -55,7 +55,7 @@ impl Walk {
             if known {
                 for by in 0..2 {
                     let (spread, surprise) = (variances[by] + 1.0, z - means[by]);
-                    // The gain of the noise's variance, 1, is also the variance that is left.
+                    // With noise of variance 1 the gain is the variance that is left.
                     variances[by] /= spread;
                     means[by] += variances[by] * surprise;
                     errors[by] += surprise * surprise * (1.0 - variances[by]);

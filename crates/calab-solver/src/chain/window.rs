@@ -36,8 +36,8 @@ pub(super) struct Window {
     /// 0 where nothing was recorded.
     trace: Vec<f64>,
     pub(super) recorded: Vec<bool>,
-    /// Whether every frame was recorded.
-    whole: bool,
+    /// Frame from which on every one was recorded.
+    complete_from: usize,
     /// The trace without baseline and events; 0 where nothing was recorded.
     pub(super) left: Vec<f64>,
     pub(super) walk: Walk,
@@ -48,6 +48,9 @@ pub(super) struct Window {
     pub(super) prior: Prior,
     spread: f64,
     pub(super) rate: Rate,
+    /// Splits or merges that are tried in a sweep: as many whatever events there are, else more or
+    /// fewer events would be tried the more often.
+    pub(super) tries: usize,
     pub(super) draws: Draws,
 }
 
@@ -66,7 +69,7 @@ impl Window {
         Self {
             left: trace.clone(),
             trace,
-            whole: recorded.iter().all(|&known| known),
+            complete_from: recorded.iter().rposition(|known| !known).map_or(0, |last| last + 1),
             recorded,
             walk: Walk::new(n),
             events: Vec::new(),
@@ -75,6 +78,7 @@ impl Window {
             prior: Prior::new(mean, spread),
             spread,
             rate: Rate::new(n, 0.0),
+            tries: 0,
             draws: Draws::new(seed, index, Stage::Chain),
         }
     }
@@ -122,7 +126,7 @@ impl Window {
         let heights = transient.heights(phase);
         let left = &mut self.left[frame..];
         frames::add(transient.level, left, heights, -event.amplitude);
-        if !self.whole {
+        if frame < self.complete_from {
             let recorded = &self.recorded[frame..];
             for (left, &known) in left.iter_mut().zip(recorded).take(heights.len()) {
                 *left = if known { *left } else { 0.0 };

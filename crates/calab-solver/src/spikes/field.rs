@@ -124,10 +124,7 @@ impl<'a> Field<'a> {
     ) -> Result<Self, SolverError> {
         check_segments(starts, trace.len())?;
         check_options(options)?;
-        if let Some(t) = trace.iter().position(|y| y.is_infinite()) {
-            let got = format!("{} at frame {t}", trace[t]);
-            return Err(SolverError::parameter("traces", "finite values, or NaN for gaps", &got));
-        }
+        check_samples(trace)?;
         let recorded = trace.iter().filter(|y| !y.is_nan()).count();
         if recorded > 0 && !(noise.is_finite() && noise >= 0.0) {
             return Err(SolverError::parameter("noise", "a finite number, at least 0", &noise));
@@ -414,6 +411,13 @@ impl<'a> Field<'a> {
         let right = self.add(new);
         left.start.min(right.start)..left.end.max(right.end)
     }
+}
+
+/// Refuses infinite samples.
+pub(super) fn check_samples(trace: &[f64]) -> Result<(), SolverError> {
+    let Some(t) = trace.iter().position(|y| y.is_infinite()) else { return Ok(()) };
+    let got = format!("{} at frame {t}", trace[t]);
+    Err(SolverError::parameter("traces", "finite values, or NaN for gaps", &got))
 }
 
 fn check_options(options: &FieldOptions) -> Result<(), SolverError> {

@@ -5,14 +5,16 @@
 //! x = argmin over constants of |y - x - fit(x)|² / σ² + penalty × events(x)
 //! ```
 //!
+//! Of a long trace some stretches stand for the whole in the second line.
+//!
 //! A cell that is seldom silent never shows its baseline, and a quantile of such a trace lies above
 //! it; the decay of its transients still points at it. A foot too high leaves the troughs below
 //! zero, which no event explains; one too low has to be held up by events all the time. The
 //! penalised error counts both.
 
-use libm::fmax;
+use libm::{ceil, fmax};
 
-use super::field::{Event, Field, Unlowered};
+use super::field::{Event, Field, Unlowered, check_samples};
 use super::polish::{Polish, polish};
 use super::{EventOptions, Shape, named, searched};
 use crate::baseline::{BASELINE_QUANTILE, BaselineWorkspace, Window, quantile, rolling_quantile};
@@ -74,6 +76,8 @@ pub fn find_foot(
     interrupted: &(dyn Fn() -> bool + Sync),
 ) -> Result<(), SolverError> {
     options.events.check()?;
+    // Of a long trace not every frame is searched.
+    check_samples(trace)?;
     check_length("foot", trace.len(), foot.len())?;
     let mut workspace = BaselineWorkspace::default();
     for frames in segment_ranges(segments, trace.len()) {
@@ -111,14 +115,15 @@ fn stretches(trace: &[f64], shape: &Shape) -> Option<(Vec<f64>, Vec<usize>)> {
     let [rise, decay] = shape.frames();
     let length = (STRETCH_DECAYS * decay).max(LEAST_STRETCH as f64) as usize;
     let share = trace.len() / STRETCHES;
-    if share < 2 * length {
+    if share / 2 < length {
         return None;
     }
+    let hidden = ceil(HIDDEN_RISES * rise) as usize;
     let mut part = Vec::with_capacity(STRETCHES * length);
     for k in 0..STRETCHES {
         let first = k * share + (share - length) / 2;
         part.extend_from_slice(&trace[first..first + length]);
-        part[k * length..][..(HIDDEN_RISES * rise) as usize].fill(f64::NAN);
+        part[k * length..][..hidden].fill(f64::NAN);
     }
     let recorded = part.iter().filter(|y| y.is_finite()).count();
     (2 * recorded >= part.len()).then(|| (part, (1..STRETCHES).map(|k| k * length).collect()))
@@ -366,6 +371,21 @@ mod tests {
     }
 
     #[test]
+    fn a_rise_much_shorter_than_a_frame_does_no_harm_to_stretches() {
+        let shape = Shape::new(0.002, 0.6, 30.0, 1).unwrap();
+        let mut calcium = 0.0;
+        let value = |i: usize| {
+            calcium =
+                calcium * libm::exp(-1.0 / 18.0) + if i.is_multiple_of(31) { 1.3 } else { 0.0 };
+            0.3 + calcium + if i.is_multiple_of(2) { NOISE } else { -NOISE }
+        };
+        let trace: Vec<f64> = (0..10_000).map(value).collect();
+        assert!(stretches(&trace, &shape).is_some());
+        let foot = foot_of(&trace, &shape, &[], 0);
+        assert!((foot[0] - 0.3).abs() < NOISE, "{}", foot[0]);
+    }
+
+    #[test]
     fn the_whole_is_searched_where_stretches_are_hardly_recorded() {
         let (shape, mut trace) = long();
         trace[..7000].fill(f64::NAN);
@@ -392,6 +412,11 @@ mod tests {
             find_foot(&trace, NOISE, &shape, &[], &options, foot, &|| false)
         };
         assert!(go(&wrong, &mut foot).is_err());
+        let mut infinite = vec![0.0; 10_000];
+        infinite[9_999] = f64::INFINITY;
+        let options = FootOptions { width: 0, n_threads: 1, events: EventOptions::default() };
+        let found = &mut vec![0.0; 10_000];
+        assert!(find_foot(&infinite, NOISE, &shape, &[], &options, found, &|| false).is_err());
         assert!(go(&EventOptions::default(), &mut foot[1..]).is_err());
     }
 }
