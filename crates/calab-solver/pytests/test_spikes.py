@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from calab_solver import event_scale, find_events, noise_level, place_spikes, score_kernels
 from calab_solver.amplitudes import COMB, EVIDENT
-from calab_solver.events import event_rules, find_events_each
+from calab_solver.events import event_costs, event_rules, find_events_each
 
 FS, RISE, DECAY = 30.0, 0.05, 0.4
 
@@ -385,3 +385,27 @@ def test_an_amplitude_far_too_small_ends():
     placed = place_spikes(trace, FS, RISE, DECAY, 1e-9, 1e-9, events, upsample_factor=10, sweeps=1)
     assert placed.bins[0].size == 50 * 100
     assert not placed.converged[0]
+
+
+def test_costs_are_the_objective_of_events_segment_by_segment(cells):
+    given = (FS, 0.2, RISE, DECAY)
+    rules = {"sweeps": 10, "upsample_factor": 4}
+    expected = find_events(cells, *given, **rules).objective
+    np.testing.assert_array_equal(event_costs(cells, *given, **rules), expected)
+    joined = event_costs(np.tile(cells, 2), *given, segments=[900], **rules)
+    np.testing.assert_allclose(joined, 2 * expected, rtol=1e-12)
+    with pytest.raises(ValueError, match="segments"):
+        event_costs(cells, *given, segments=[900])
+    with pytest.raises(ValueError, match="detection"):
+        event_costs(cells, *given, detection=0.0)
+
+
+def test_costs_of_a_long_trace_tell_which_baseline_is_right():
+    bins = np.sort(np.random.default_rng(2).choice(100_000, 400, replace=False))
+    trace = traces_of(bins, 10_000, 10)
+    trace += 0.1 * np.random.default_rng(3).standard_normal(trace.size)
+    moved = np.add.outer([-0.2, 0.0, 0.2], trace)
+    costs = event_costs(moved, FS, 0.1, RISE, DECAY, upsample_factor=4)
+    assert costs.argmin() == 1
+    # Eight stretches of 512 frames, of which 8 are hidden: without events each frame costs 1.
+    assert 3_900 < costs[1] < 9_000

@@ -116,6 +116,9 @@ def find_events(
         NDArray[np.float64],
     ]
 ]: ...
+def event_costs(
+    batch: dict[str, Any], noise: NDArray[np.float64], rules: dict[str, float]
+) -> NDArray[np.float64]: ...
 def find_foot(
     batch: dict[str, Any], noise: NDArray[np.float64], width: int, rules: dict[str, float]
 ) -> NDArray[np.float64]: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,7 @@ from ._spike_batch import as_spike_batch, as_values, split
 __all__ = [
     "Events",
     "KernelScores",
+    "event_costs",
     "event_rules",
     "find_events",
     "find_events_each",
@@ -194,6 +196,47 @@ def find_events_each(
         Events(split(bins, ends), split(amplitudes, ends), *columns)
         for bins, amplitudes, ends, *columns in _native.find_events(batch, levels, list(ways))
     ]
+
+
+def event_costs(
+    traces: ArrayLike,
+    fs: float,
+    noise: ArrayLike,
+    tau_rise: ArrayLike,
+    tau_decay: ArrayLike,
+    *,
+    upsample_factor: int = 1,
+    segments: Sequence[int] | NDArray[np.integer] | None = None,
+    n_threads: int | None = None,
+    **rules: Any,
+) -> NDArray[np.float64]:
+    """Find what it costs to explain each cell by events, where only the comparison counts.
+
+    Of a long segment some stretches are explained, those of `find_foot`. Costs compare with those
+    of traces in which the same frames were recorded, under the same time constants.
+
+    Parameters
+    ----------
+    traces, fs, noise, tau_rise, tau_decay, upsample_factor, segments, n_threads
+        As :func:`find_events` takes them.
+    **rules
+        As :func:`event_rules` takes them.
+
+    Returns
+    -------
+    numpy.ndarray, shape (n_cells,), float64
+        Squared residual over the noise's variance, plus the penalty of the events.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyboardInterrupt
+        As :func:`find_events`.
+    """
+    batch = as_spike_batch(
+        traces, fs, tau_rise, tau_decay, None, upsample_factor, segments, n_threads, None
+    )
+    levels = as_values("noise", noise, len(batch["traces"]))
+    return _native.event_costs(batch, levels, event_rules(**rules))
 
 
 def score_kernels(

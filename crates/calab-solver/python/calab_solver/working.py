@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .amplitudes import Kernels
 from .baseline import rolling_baseline
-from .events import find_events
+from .events import event_costs
 from .filter import bandpass_filter
 from .foot import find_foot
 
@@ -97,7 +97,7 @@ def constant_is_better(
     -------
     numpy.ndarray of bool, shape (n_cells,)
     """
-    costs = find_events(
+    costs = event_costs(
         np.concatenate([cells - moving, cells - still]),
         kernels.fs,
         np.tile(noise, 2),
@@ -107,7 +107,7 @@ def constant_is_better(
         segments=kernels.segments,
         n_threads=kernels.n_threads,
         sweeps=COMPARED_SWEEPS,
-    ).objective
+    )
     return np.asarray(costs[len(cells) :] < costs[: len(cells)])
 
 

@@ -43,5 +43,7 @@ mod _native {
     #[pymodule_export]
     use super::simulate::simulate_cells;
     #[pymodule_export]
-    use super::spikes::{event_scale, find_events, find_foot, place_spikes, score_kernels};
+    use super::spikes::{
+        event_costs, event_scale, find_events, find_foot, place_spikes, score_kernels,
+    };
 }

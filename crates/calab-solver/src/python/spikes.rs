@@ -160,6 +160,21 @@ pub(super) fn find_events<'py>(
 }
 
 #[pyfunction]
+pub(super) fn event_costs<'py>(
+    py: Python<'py>,
+    batch: Batch<'py>,
+    noise: PyReadonlyArray1<'py, f64>,
+    rules: Rules,
+) -> PyResult<Reals<'py>> {
+    let (shapes, noise) = (batch.shapes()?, noise.as_slice()?);
+    let mut costs = vec![0.0; batch.traces.shape()[0]];
+    batch.run(py, costs.len(), |cells| {
+        spikes::event_costs_of_cells(cells, noise, &shapes, &rules.options(), &mut costs)
+    })?;
+    Ok(costs.into_pyarray(py))
+}
+
+#[pyfunction]
 pub(super) fn score_kernels<'py>(
     py: Python<'py>,
     batch: Batch<'py>,

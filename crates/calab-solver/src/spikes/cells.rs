@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::{
-    EventOptions, Events, FootOptions, Placement, PlacementOptions, Shape, Start, find_events,
-    find_events_and_null, find_foot, place_spikes,
+    EventOptions, Events, FootOptions, Placement, PlacementOptions, Shape, Start, event_cost,
+    find_events, find_events_and_null, find_foot, place_spikes,
 };
 use crate::batch;
 use crate::error::{SolverError, check_length};
@@ -77,6 +77,28 @@ pub fn find_events_of_cells(
         let (way, k) = (&ways[k / n_cells], k % n_cells);
         let (trace, shape) = (traces.row(k).to_vec(), &shapes[k]);
         *answer = find_events_and_null(&trace, noise[k], shape, segments, way, stop)?;
+        Ok(())
+    })
+}
+
+/// Finds what it costs to explain every cell by events.
+///
+/// # Errors
+///
+/// As [`event_cost`], and for lists that do not have an entry per cell.
+pub fn event_costs_of_cells(
+    cells: Cells<'_>,
+    noise: &[f64],
+    shapes: &[Shape],
+    options: &EventOptions,
+    costs: &mut [f64],
+) -> Result<(), SolverError> {
+    let names = [("noise", noise.len()), ("tau_decay", shapes.len()), ("costs", costs.len())];
+    cells.check(&names)?;
+    let (traces, segments) = (cells.traces, cells.segments);
+    cells.run(costs, |k, cost, stop| {
+        let (trace, shape) = (traces.row(k).to_vec(), &shapes[k]);
+        *cost = event_cost(&trace, noise[k], shape, segments, options, stop)?;
         Ok(())
     })
 }

@@ -12,10 +12,11 @@
 //! zero, which no event explains; one too low has to be held up by events all the time. The
 //! penalised error counts both.
 
-use libm::{ceil, fmax};
+use libm::fmax;
 
 use super::field::{Event, Field, Unlowered, check_samples};
 use super::polish::{Polish, polish};
+use super::stretches::stretches;
 use super::{EventOptions, Shape, named, searched};
 use crate::baseline::{BASELINE_QUANTILE, BaselineWorkspace, Window, quantile, rolling_quantile};
 use crate::batch::pair;
@@ -29,20 +30,8 @@ const LEAST_UNIT: f64 = 1e-3;
 const FIRST_STEP: f64 = 0.5;
 const LAST_STEP: f64 = 0.25;
 
-/// Distance of a trace's quantile from 0, in units, from which on the search begins there.
-const FAR: f64 = 4.0;
-
 /// Fewest frames for which a second thread is started.
 const LEAST_SHARED: usize = 4096;
-
-/// A long segment is searched on so many stretches of it, each of so many frames and decays at least:
-/// a frame near the foot says where it is to about a noise deviation, so that some hundred are enough.
-const STRETCHES: usize = 8;
-const LEAST_STRETCH: usize = 512;
-const STRETCH_DECAYS: f64 = 32.0;
-/// Rises at the start of a stretch that are hidden, so that events there explain the calcium that
-/// stands there already: transients that begin in sight would make the foot too high.
-const HIDDEN_RISES: f64 = 5.0;
 
 /// Most pairs of doubled steps, far beyond any trace.
 const DOUBLINGS: usize = 10;
@@ -109,26 +98,6 @@ pub fn find_foot(
     Ok(())
 }
 
-/// Some stretches of a long trace, evenly spaced, and where all but the first one start; none where
-/// the trace is not much longer or they are hardly recorded.
-fn stretches(trace: &[f64], shape: &Shape) -> Option<(Vec<f64>, Vec<usize>)> {
-    let [rise, decay] = shape.frames();
-    let length = (STRETCH_DECAYS * decay).max(LEAST_STRETCH as f64) as usize;
-    let share = trace.len() / STRETCHES;
-    if share / 2 < length {
-        return None;
-    }
-    let hidden = ceil(HIDDEN_RISES * rise) as usize;
-    let mut part = Vec::with_capacity(STRETCHES * length);
-    for k in 0..STRETCHES {
-        let first = k * share + (share - length) / 2;
-        part.extend_from_slice(&trace[first..first + length]);
-        part[k * length..][..hidden].fill(f64::NAN);
-    }
-    let recorded = part.iter().filter(|y| y.is_finite()).count();
-    (2 * recorded >= part.len()).then(|| (part, (1..STRETCHES).map(|k| k * length).collect()))
-}
-
 /// A constant, what it costs, and the events above it.
 #[derive(Clone, Default)]
 struct Tried {
@@ -178,9 +147,14 @@ impl<'a> Search<'a> {
         }
         let mut step = FIRST_STEP * unit;
         let low = quantile(trace, BASELINE_QUANTILE, &mut Vec::new())?;
-        // A trace whose quantile was not taken off may lie anywhere.
-        let start = if low.abs() > FAR * unit { low } else { 0.0 };
-        let mut best = self.one.first(start)?;
+        // A trace whose quantile was not taken off may lie anywhere, and from below dense activity is
+        // told better.
+        let mut best = if low.abs() > step {
+            let (one, other) = self.both(|trials| trials.first(0.0), |trials| trials.first(low));
+            lesser(one?, other?)
+        } else {
+            self.one.first(0.0)?
+        };
         // Once more from what was found, as for the constants beside it, which would gain by that.
         best = self.one.beside(&best, 0.0)?;
         let first = self.beside(&best, step)?;
@@ -362,7 +336,7 @@ mod tests {
     fn stretches_of_a_long_trace_are_enough() {
         let (shape, trace) = long();
         let (part, starts) = stretches(&trace, &shape).unwrap();
-        assert!(part.len() < trace.len() / 2 && starts.len() == STRETCHES - 1);
+        assert!(part.len() < trace.len() / 2 && starts.len() == 7);
         // Their starts lie within transients, which would make the foot too high were they in sight.
         for width in [0, 60] {
             let foot = foot_of(&trace, &shape, &[], width);

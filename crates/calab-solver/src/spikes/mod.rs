@@ -21,10 +21,12 @@ mod pursuit;
 mod scale;
 mod shape;
 mod spread;
+mod stretches;
 mod tournament;
 
 pub use cells::{
-    Cells, Stretch, find_events_of_cells, find_foot_of_cells, place_spikes_of_cells, score_kernels,
+    Cells, Stretch, event_costs_of_cells, find_events_of_cells, find_foot_of_cells,
+    place_spikes_of_cells, score_kernels,
 };
 pub use field::FieldOptions;
 pub use foot::{FootOptions, find_foot};
@@ -38,6 +40,7 @@ use polish::{Polish, polish};
 use pursuit::{Rule, merged, pursue};
 
 use crate::error::{SolverError, check_finite, check_positive};
+use crate::segments::{check_segments, segment_ranges};
 
 /// How events are found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,6 +130,33 @@ pub fn find_events(
     let mut field = Field::new(shape, trace, noise, segments, &options.field)?;
     let events = found(&mut field, options, interrupted)?;
     Ok(named(&field, &events, options))
+}
+
+/// What it costs to explain a trace by events: the objective of [`find_events`]. Of long segments that
+/// of some stretches stands for all, so that costs compare with those of the same frames only.
+///
+/// # Errors
+///
+/// As [`find_events`].
+pub fn event_cost(
+    trace: &[f64],
+    noise: f64,
+    shape: &Shape,
+    segments: &[usize],
+    options: &EventOptions,
+    interrupted: &dyn Fn() -> bool,
+) -> Result<f64, SolverError> {
+    check_segments(segments, trace.len())?;
+    field::check_samples(trace)?;
+    let of_segment = |frames| {
+        let segment = &trace[frames];
+        let found = match stretches::stretches(segment, shape) {
+            Some((part, starts)) => find_events(&part, noise, shape, &starts, options, interrupted),
+            None => find_events(segment, noise, shape, &[], options, interrupted),
+        };
+        Ok(found?.objective)
+    };
+    segment_ranges(segments, trace.len()).map(of_segment).sum()
 }
 
 /// [`find_events`], and the null level of the trace.
