@@ -95,7 +95,7 @@ pub(super) struct Field<'a> {
     pub(super) plain: States,
     ones: States,
     /// Discounted numbers of recorded frames: decay², decay times rise, rise².
-    seen: [Vec<f64>; 3],
+    pub(super) seen: [Vec<f64>; 3],
     /// Whether the transient of a spike was recorded to its end, and the energies by phase then.
     pub(super) complete: Vec<bool>,
     pub(super) energies: Vec<f64>,
