@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import calab
@@ -106,10 +107,14 @@ def test_results_that_are_not_in_memory(cells, tmp_path):
     for one, other in zip(drawn.images, expected.images, strict=True):
         np.testing.assert_allclose(one.get_array(), other.get_array(), rtol=1e-6)
     if cells > 60:
-        known = here.details.scale_known
-        assert 0 < known.sum() < cells
-        said = drawn.images[0].colorbar.ax.get_ylabel()
-        assert said == "spikes, or arbitrary units, per second"
+        for least, unit in [
+            (0, "spikes"),
+            (9, "spikes, or arbitrary units,"),
+            (70, "arbitrary units"),
+        ]:
+            details = replace(here.details, scale_known=np.arange(cells) >= least)
+            axes = calab.plot_raster(CaDeconResult(*here, details=details))
+            assert axes.images[0].colorbar.ax.get_ylabel() == f"{unit} per second"
     pages = [(tmp_path / f"{name}.html").read_text("utf-8") for name in ("there", "here")]
     assert pages[0].count("<img") == pages[1].count("<img") > 3
 
