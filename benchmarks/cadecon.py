@@ -267,10 +267,13 @@ def main() -> None:
     parser.add_argument("--peers", metavar="PYTHON", help="interpreter with calab 0.3.0")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    parser.add_argument("--only-traces", action="store_true", help="solve_trace alone")
     args = parser.parse_args()
     size = SIZES[args.quick]
     print(machine())
-    figures = [*pipeline(size, args.peers), *single_traces(size, args.peers), memory(size)]
+    figures = single_traces(size, args.peers)
+    if not args.only_traces:
+        figures = [*pipeline(size, args.peers), *figures, memory(size)]
     print(table(figures))
     print(machine())
     if args.json:

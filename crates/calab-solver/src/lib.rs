@@ -18,6 +18,7 @@ pub mod biexponential;
 pub mod certificate;
 pub mod chain;
 pub mod deconvolve;
+mod dot;
 mod draws;
 pub mod error;
 pub mod exact;

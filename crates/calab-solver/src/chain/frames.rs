@@ -9,9 +9,6 @@
 
 use fearless_simd::{Level, Simd, dispatch};
 
-/// Sums side by side.
-const SUMS: usize = 16;
-
 /// Adds `factor` times values to sums, over the shorter of both.
 pub(super) fn add(level: Level, sums: &mut [f64], values: &[f64], factor: f64) {
     let n = sums.len().min(values.len());
@@ -28,21 +25,7 @@ fn add_with<S: Simd>(_: S, sums: &mut [f64], values: &[f64], factor: f64) {
 /// Sum of products over the shorter of two lists.
 pub(super) fn dot(level: Level, a: &[f64], b: &[f64]) -> f64 {
     let n = a.len().min(b.len());
-    dispatch!(level, simd => dot_with(simd, &a[..n], &b[..n]))
-}
-
-#[inline(always)]
-fn dot_with<S: Simd>(_: S, a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; SUMS];
-    let (whole_a, rest_a) = a.as_chunks::<SUMS>();
-    let (whole_b, rest_b) = b.as_chunks::<SUMS>();
-    for (a, b) in whole_a.iter().zip(whole_b) {
-        for k in 0..SUMS {
-            sums[k] += a[k] * b[k];
-        }
-    }
-    let rest: f64 = rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f64>() + rest
+    dispatch!(level, _ => crate::dot::dot(&a[..n], &b[..n]))
 }
 
 #[cfg(test)]

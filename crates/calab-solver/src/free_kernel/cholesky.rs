@@ -7,6 +7,8 @@
 
 use fearless_simd::{Level, Simd, dispatch, f64x8, prelude::*};
 
+use crate::dot::dot;
+
 use crate::error::SolverError;
 
 /// Multiplications between two looks at an interruption: some hundredths of a second.
@@ -124,21 +126,6 @@ fn corner(rows: &mut [f64], n: usize, first: usize, count: usize) -> bool {
         last[0] = pivot.sqrt();
     }
     true
-}
-
-/// The inner product, in an order of summation that is fixed and that vectors can follow.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut sums = [0.0; LANES];
-    let (a_blocks, a_rest) = a.as_chunks::<LANES>();
-    let (b_blocks, b_rest) = b.as_chunks::<LANES>();
-    for (x, y) in a_blocks.iter().zip(b_blocks) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f64 = a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum();
-    let [s0, s1, s2, s3, s4, s5, s6, s7] = sums;
-    ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7)) + rest
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 
 use fearless_simd::{Level, Simd, dispatch, f64x8, prelude::*};
 
-use super::cholesky::dot;
+use crate::dot::dot;
 use crate::error::SolverError;
 
 /// Decrease of the residual, in the norm of the preconditioner, at which a solution is one.

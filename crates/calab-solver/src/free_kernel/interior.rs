@@ -9,8 +9,9 @@
 //! Eliminating all but `h` leaves one dense system per step, `G + M/H + DᵀWD`, for the predictor and
 //! for the corrector: Mehrotra (1992), <https://doi.org/10.1137/0802028>.
 
-use super::cholesky::{Cholesky, dot};
+use super::cholesky::Cholesky;
 use super::conjugate::System;
+use crate::dot::dot;
 use crate::error::SolverError;
 
 /// Least share of the largest diagonal entry that keeps a singular Gram matrix factorable.

@@ -4,8 +4,9 @@
 //! of the steps drown in them. The samples that are tied, those that are 0 and the signs of the
 //! steps are then known, and what remains is one small linear system for the levels.
 
-use super::cholesky::{Cholesky, dot};
+use super::cholesky::Cholesky;
 use super::interior::{Point, Problem};
+use crate::dot::dot;
 use crate::error::SolverError;
 
 /// Share of the largest diagonal entry that keeps the system of open levels factorable.

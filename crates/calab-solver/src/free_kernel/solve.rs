@@ -1,9 +1,9 @@
 //! From the normal equations to the kernel: units, trivial cases, and when to stop.
 
-use super::cholesky::dot;
 use super::interior::{Point, Problem, Systems};
 use super::normal::NormalEquations;
 use super::polish::polish;
+use crate::dot::dot;
 use crate::error::{SolverError, check_finite};
 
 /// Share of the targets' power below which a gap cannot be told from rounding.

@@ -337,11 +337,27 @@ mod tests {
         let (shape, trace) = long();
         let (part, starts) = stretches(&trace, &shape).unwrap();
         assert!(part.len() < trace.len() / 2 && starts.len() == 7);
-        // Their starts lie within transients, which would make the foot too high were they in sight.
         for width in [0, 60] {
             let foot = foot_of(&trace, &shape, &[], width);
             assert!((foot[5000] - 0.3).abs() < NOISE, "{}", foot[5000]);
         }
+    }
+
+    #[test]
+    fn stretches_that_begin_in_large_slow_transients_do_not_raise_the_foot() {
+        let shape = Shape::new(0.4, 1.8, 30.0, 1).unwrap();
+        let (mut decay, mut rise) = (0.0, 0.0);
+        let value = |i: usize| {
+            let spike = if i % 97 < 8 { 4.0 } else { 0.0 };
+            decay = decay * libm::exp(-1.0 / 54.0) + spike;
+            rise = rise * libm::exp(-1.0 / 12.0) + spike;
+            decay - rise + if i.is_multiple_of(2) { NOISE } else { -NOISE }
+        };
+        let trace: Vec<f64> = (0..40_000).map(value).skip(400).collect();
+        assert!(stretches(&trace, &shape).is_some());
+        // A trace that never rests says no more exactly; were the starts in sight it would be 0.33.
+        let foot = foot_of(&trace, &shape, &[], 0);
+        assert!(foot[0].abs() < 2.0 * NOISE, "{}", foot[0]);
     }
 
     #[test]
