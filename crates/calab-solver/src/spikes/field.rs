@@ -23,7 +23,7 @@ use crate::error::{SolverError, check_positive};
 use crate::segments::{check_segments, segment_ranges};
 
 /// A transient of which less than this share of the energy was not recorded is complete.
-const COMPLETE: f64 = 1e-10;
+const COMPLETE: f64 = 1e-6;
 
 /// Frames of a recursion after which it is looked at whether it has come to nothing.
 const FLUSH: usize = 64;
@@ -44,7 +44,7 @@ pub struct FieldOptions {
 
 impl Default for FieldOptions {
     fn default() -> Self {
-        Self { least_noise: 1e-6, tail: 0.01, least_energy: 0.05 }
+        Self { least_noise: 1e-6, tail: 1e-3, least_energy: 0.05 }
     }
 }
 
@@ -108,6 +108,8 @@ pub(super) struct Field<'a> {
     pub(super) unit: f64,
     /// Standard deviation of the noise.
     pub(super) sigma: f64,
+    /// Calcium that does not matter.
+    tail: f64,
     pub(super) level: Level,
     /// Of the frames, while events are looked for.
     pub(super) tournament: Tournament,
@@ -138,7 +140,8 @@ impl<'a> Field<'a> {
         let sigma = (noise * scale).max(options.least_noise * largest * scale);
         let n = trace.len();
         // Amplitudes are about as large as the largest sample, which is about 1.
-        let reach = shape.reach(options.tail * sigma.min(1.0));
+        let tail = options.tail * sigma.min(1.0);
+        let reach = shape.reach(tail);
         let mut field = Self {
             shape,
             segments,
@@ -156,6 +159,7 @@ impl<'a> Field<'a> {
             recorded,
             unit: 1.0 / scale,
             sigma,
+            tail,
             level: Level::new(),
             tournament: Tournament::default(),
         };
@@ -392,25 +396,55 @@ impl<'a> Field<'a> {
 
     /// Adds a spike of this amplitude; returns the frames whose states changed.
     pub(super) fn add(&mut self, event: Event) -> Range<usize> {
-        let (frame, segment) = (event.spot.frame, self.segment(event.spot.frame));
-        let reach = self.powers.most();
-        let end = frame.saturating_add(reach).min(segment.end);
-        let start = frame.saturating_sub(reach).max(segment.start);
-        let own = self.exponentials(event);
-        self.precede(start..frame, self.response(frame, own));
-        self.respond::<false>(frame..end, own);
-        start..end
+        let (frame, own) = (event.spot.frame, self.exponentials(event));
+        let states = self.response(frame, own);
+        let (before, behind) = (self.before(frame, states), self.behind(frame, own));
+        self.precede(before.clone(), states);
+        self.respond::<false>(behind.clone(), own);
+        before.start..behind.end
     }
 
     /// Exchanges an event for another one of the same segment; returns as `add`.
+    ///
+    /// Outside of the two, where what they make is all but the same, both are changed as one.
     pub(super) fn exchange(&mut self, old: Event, new: Event) -> Range<usize> {
-        if old.spot == new.spot {
-            return self.add(Event { amplitude: new.amplitude - old.amplitude, ..new });
+        let old = Event { amplitude: -old.amplitude, ..old };
+        let [one, two] = if old.spot.frame <= new.spot.frame { [old, new] } else { [new, old] };
+        let (first, second) = (one.spot.frame, two.spot.frame);
+        let (early, late) = (self.exponentials(one), self.exponentials(two));
+        let after = plus(late, self.powers.discount(early, second - first));
+        let later = self.response(second, late);
+        let states =
+            plus(self.response(first, early), self.powers.discount(later, second - first));
+        let (before, behind) = (self.before(first, states), self.behind(second, after));
+        self.precede(before.clone(), states);
+        let steps = self.powers.most();
+        for start in (first..second).step_by(steps) {
+            let between = start..second.min(start + steps);
+            self.respond::<false>(between.clone(), self.powers.discount(early, start - first));
+            self.precede(between.clone(), self.powers.discount(later, second - between.end));
         }
-        let left = self.add(Event { amplitude: -old.amplitude, ..old });
-        let right = self.add(new);
-        left.start.min(right.start)..left.end.max(right.end)
+        self.respond::<false>(behind.clone(), after);
+        before.start..behind.end
     }
+
+    /// The frames from this one on that a transient matters to which stands at `[x, z]` there.
+    fn behind(&self, frame: usize, at: [f64; 2]) -> Range<usize> {
+        let reach = self.powers.until(at, self.tail);
+        frame..frame.saturating_add(reach).min(self.segment(frame).end)
+    }
+
+    /// The frames before this one that its states matter to.
+    fn before(&self, frame: usize, [x, z]: [f64; 2]) -> Range<usize> {
+        let (of_decay, of_rise) = (self.shape.decay[0] * x, self.shape.rise[0] * z);
+        let least = self.tail * self.shape.norm() * self.shape.norm();
+        let reach = self.powers.until([of_decay, of_rise], least);
+        frame.saturating_sub(reach).max(self.segment(frame).start)..frame
+    }
+}
+
+fn plus(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
+    [a[0] + b[0], a[1] + b[1]]
 }
 
 /// Refuses infinite samples.

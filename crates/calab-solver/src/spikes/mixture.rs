@@ -6,7 +6,8 @@
 )]
 
 use fearless_simd::{Level, Simd, dispatch, f64x8, prelude::*};
-use libm::log;
+use libm::{frexp, log};
+use std::f64::consts::LN_2;
 
 /// Standard deviations beyond which a normal density is nothing beside that of outliers: less than a
 /// hundredth.
@@ -15,7 +16,7 @@ pub(super) const SQRT_TWO_PI: f64 = 2.506_628_274_631_000_2;
 
 /// Events side by side.
 const LANES: usize = 8;
-/// Factors of at least 1e-30 of which one logarithm is taken, which costs more than all before it.
+/// Factors of at least 1e-30 after which a product is parted into mantissa and exponent.
 pub(super) const FACTORS: usize = 8;
 /// Coefficients of the exponential, the highest power first.
 const INVERSE_FACTORIALS: [f64; 10] = [
@@ -101,16 +102,16 @@ fn log_products<S: Simd>(
 ) -> Vec<f64> {
     let (zero, one) = (f64x8::splat(simd, 0.0), f64x8::splat(simd, 1.0));
     let mut densities = vec![zero; above.len()];
-    let mut products = vec![one; above.len() * outliers.len()];
-    let mut logs = vec![0.0; products.len()];
+    let ratios = outliers.iter().flat_map(|&share| above.iter().map(move |a| (1.0 - share) / a));
+    let ratios: Vec<f64> = ratios.collect();
+    let mut products = vec![one; ratios.len()];
+    let mut totals = vec![Product::ONE; products.len()];
     let last = events.len().div_ceil(LANES).saturating_sub(1);
     for (k, block) in events.chunks(LANES).enumerate() {
         // Lanes without an event repeat the last one, and count as a factor of 1.
-        let (mut row, mut counted) = ([block[block.len() - 1]; LANES], [0.0; LANES]);
+        let mut row = [block[block.len() - 1]; LANES];
         row[..block.len()].copy_from_slice(block);
-        counted[..block.len()].fill(1.0);
         let x = f64x8::load_array_ref(simd, &row);
-        let counted = f64x8::load_array_ref(simd, &counted).simd_gt(zero);
         densities.fill(zero);
         for (part, shares) in parts.iter().zip(of.chunks_exact(above.len())) {
             let reach = REACH * part.sd;
@@ -122,23 +123,53 @@ fn log_products<S: Simd>(
             }
         }
         let spread = one / (x * f64x8::splat(simd, 5.0));
-        for (products, &share) in products.chunks_exact_mut(above.len()).zip(outliers) {
+        let of_outliers = products.chunks_exact_mut(above.len()).zip(ratios.chunks_exact(above.len()));
+        for ((products, ratios), &share) in of_outliers.zip(outliers) {
             let outlier = spread * f64x8::splat(simd, share) + f64x8::splat(simd, 1e-30);
-            for ((product, density), above) in products.iter_mut().zip(&densities).zip(above) {
-                let factor = *density * f64x8::splat(simd, (1.0 - share) / above) + outlier;
-                *product *= counted.select(factor, one);
+            let factors = densities.iter().zip(ratios);
+            let factors = factors.map(|(density, ratio)| *density * f64x8::splat(simd, *ratio) + outlier);
+            if block.len() == LANES {
+                products.iter_mut().zip(factors).for_each(|(product, factor)| *product *= factor);
+            } else {
+                let mut counted = [0.0; LANES];
+                counted[..block.len()].fill(1.0);
+                let counted = f64x8::load_array_ref(simd, &counted).simd_gt(zero);
+                let counted = |factor| counted.select(factor, one);
+                products.iter_mut().zip(factors).for_each(|(product, factor)| *product *= counted(factor));
             }
         }
         if k % FACTORS == FACTORS - 1 || k == last {
-            for (sum, product) in logs.iter_mut().zip(&mut products) {
+            for (total, product) in totals.iter_mut().zip(&mut products) {
                 let mut lanes = [0.0; LANES];
                 product.store_array(&mut lanes);
-                *sum += lanes.iter().map(|lane| log(*lane)).sum::<f64>();
+                lanes.iter().for_each(|lane| total.multiply(*lane));
                 *product = one;
             }
         }
     }
-    logs
+    totals.iter().map(Product::log).collect()
+}
+
+/// A product of many numbers, which may be far below the least one that there is.
+#[derive(Clone)]
+pub(super) struct Product {
+    mantissa: f64,
+    exponent: i32,
+}
+
+impl Product {
+    pub(super) const ONE: Self = Self { mantissa: 1.0, exponent: 0 };
+
+    #[inline(always)]
+    pub(super) fn multiply(&mut self, factor: f64) {
+        let (mantissa, exponent) = frexp(self.mantissa * factor);
+        self.mantissa = mantissa;
+        self.exponent += exponent;
+    }
+
+    pub(super) fn log(&self) -> f64 {
+        log(self.mantissa) + f64::from(self.exponent) * LN_2
+    }
 }
 
 /// The normal density of a part; 0 beyond its reach.

@@ -13,6 +13,9 @@ use crate::error::{SolverError, check_length, check_positive};
 /// A spike moves only for a decrease above this share of what it explains alone.
 const LEAST_DECREASE: f64 = 1e-9;
 
+/// Sweeps after which the states are computed anew.
+const FRESH_SWEEPS: usize = 8;
+
 /// Frames that are searched at a time for one that asks for a spike.
 const LOOK_AHEAD: usize = 64;
 
@@ -33,7 +36,7 @@ pub struct PlacementOptions {
 
 impl Default for PlacementOptions {
     fn default() -> Self {
-        let field = FieldOptions::default();
+        let field = FieldOptions { tail: 1e-5, ..FieldOptions::default() };
         Self { window: 0.2, spread: 0.1, sweeps: 50, density: 50, field }
     }
 }
@@ -188,7 +191,9 @@ impl<'a> Search<'a> {
     fn run(&mut self, interrupted: &dyn Fn() -> bool) -> Result<Placement, SolverError> {
         let (mut done, mut converged) = (0, self.field.is_silent());
         while done < self.sweeps && !converged {
-            self.refresh();
+            if done % FRESH_SWEEPS == 0 {
+                self.refresh();
+            }
             let before = self.changes;
             self.move_all(done > 0, interrupted)?;
             self.add_all(interrupted)?;

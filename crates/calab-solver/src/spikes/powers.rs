@@ -9,6 +9,8 @@ pub(super) const NOTHING: f64 = 1e-200;
 pub(super) struct Powers {
     up: [Vec<f64>; 2],
     down: [Vec<f64>; 2],
+    /// Frames in which each falls to half.
+    halving: [f64; 2],
 }
 
 impl Powers {
@@ -19,12 +21,24 @@ impl Powers {
             std::iter::successors(Some(1.0), next).take(most + 1).collect::<Vec<_>>()
         });
         let down = [&up[0], &up[1]].map(|powers| powers.iter().rev().copied().collect());
-        Self { up, down }
+        let halving = shape.frames().map(|constant| std::f64::consts::LN_2 * constant);
+        let halving = [halving[1], halving[0]];
+        Self { up, down, halving }
     }
 
     /// The largest power.
     pub(super) fn most(&self) -> usize {
         self.up[0].len() - 1
+    }
+
+    /// Frames after which both of these have fallen below `least`, or the most: up to a halving of
+    /// each more than it takes, for that costs no logarithm.
+    pub(super) fn until(&self, values: [f64; 2], least: f64) -> usize {
+        let octave = |x: f64| ((x.to_bits() >> 52) & 0x7ff) as i32;
+        let halvings = values.map(|x| f64::from((octave(x) + 1 - octave(least)).max(0)));
+        let [decay, rise] = self.halving;
+        let frames = (halvings[0] * decay).max(halvings[1] * rise) + 1.0;
+        (frames as usize).min(self.most())
     }
 
     /// Powers `0..n`.

@@ -14,7 +14,7 @@
 use fearless_simd::Level;
 use libm::{erfc, exp, log, sqrt};
 
-use super::mixture::{FACTORS, Part, REACH, SQRT_TWO_PI, Shares, log_mixtures};
+use super::mixture::{FACTORS, Part, Product, REACH, SQRT_TWO_PI, Shares, log_mixtures};
 use crate::error::{SolverError, check_positive};
 
 /// Standard deviations of the logarithm of amplitudes that are no whole multiples.
@@ -312,14 +312,11 @@ fn log_smooth(events: &[f64], share: f64, gap: Gap, options: &ScaleOptions) -> f
                 let mixed = |(density, x): (&f64, &f64)| {
                     (1.0 - outliers) * density + outliers / (5.0 * x) + 1e-30
                 };
-                // One logarithm for as many factors as fit.
-                let products = densities.chunks(FACTORS).zip(events.chunks(FACTORS));
-                let sum: f64 = products
-                    .map(|(densities, events)| {
-                        log(densities.iter().zip(events).map(mixed).product::<f64>())
-                    })
-                    .sum();
-                logs.push(share * sum + beside);
+                let mut product = Product::ONE;
+                for (densities, events) in densities.chunks(FACTORS).zip(events.chunks(FACTORS)) {
+                    product.multiply(densities.iter().zip(events).map(mixed).product());
+                }
+                logs.push(share * product.log() + beside);
             }
         }
     }
