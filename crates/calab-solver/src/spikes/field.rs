@@ -22,8 +22,9 @@ use super::tournament::Tournament;
 use crate::error::{SolverError, check_positive};
 use crate::segments::{check_segments, segment_ranges};
 
-/// A transient of which less than this share of the energy was not recorded is complete.
-const COMPLETE: f64 = 1e-6;
+/// A transient of which less than this share of the energy was not recorded is complete: bins are ranked
+/// as if all of it was.
+pub(super) const COMPLETE: f64 = 1e-6;
 
 /// Frames of a recursion after which it is looked at whether it has come to nothing.
 const FLUSH: usize = 64;
@@ -414,8 +415,7 @@ impl<'a> Field<'a> {
         let (early, late) = (self.exponentials(one), self.exponentials(two));
         let after = plus(late, self.powers.discount(early, second - first));
         let later = self.response(second, late);
-        let states =
-            plus(self.response(first, early), self.powers.discount(later, second - first));
+        let states = plus(self.response(first, early), self.powers.discount(later, second - first));
         let (before, behind) = (self.before(first, states), self.behind(second, after));
         self.precede(before.clone(), states);
         let steps = self.powers.most();

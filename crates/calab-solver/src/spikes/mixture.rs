@@ -123,11 +123,13 @@ fn log_products<S: Simd>(
             }
         }
         let spread = one / (x * f64x8::splat(simd, 5.0));
-        let of_outliers = products.chunks_exact_mut(above.len()).zip(ratios.chunks_exact(above.len()));
+        let of_outliers =
+            products.chunks_exact_mut(above.len()).zip(ratios.chunks_exact(above.len()));
         for ((products, ratios), &share) in of_outliers.zip(outliers) {
             let outlier = spread * f64x8::splat(simd, share) + f64x8::splat(simd, 1e-30);
             let factors = densities.iter().zip(ratios);
-            let factors = factors.map(|(density, ratio)| *density * f64x8::splat(simd, *ratio) + outlier);
+            let factors =
+                factors.map(|(density, ratio)| *density * f64x8::splat(simd, *ratio) + outlier);
             if block.len() == LANES {
                 products.iter_mut().zip(factors).for_each(|(product, factor)| *product *= factor);
             } else {
@@ -135,7 +137,10 @@ fn log_products<S: Simd>(
                 counted[..block.len()].fill(1.0);
                 let counted = f64x8::load_array_ref(simd, &counted).simd_gt(zero);
                 let counted = |factor| counted.select(factor, one);
-                products.iter_mut().zip(factors).for_each(|(product, factor)| *product *= counted(factor));
+                products
+                    .iter_mut()
+                    .zip(factors)
+                    .for_each(|(product, factor)| *product *= counted(factor));
             }
         }
         if k % FACTORS == FACTORS - 1 || k == last {

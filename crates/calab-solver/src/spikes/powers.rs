@@ -72,6 +72,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_left_after_so_many_frames_is_below_the_least() {
+        let shape = Shape::new(0.05, 0.4, 30.0, 5).unwrap();
+        let powers = Powers::new(&shape, 1000);
+        for (d, r) in [(1.0, 0.0), (-3.7, 3.7), (0.02, -0.9), (1e-3, 5e5)] {
+            for least in [1.5, 0.03, 1e-9] {
+                let n = powers.until([d, r], least);
+                let left = [d * powers.up[0][n], r * powers.up[1][n]];
+                assert!(left.iter().all(|x| x.abs() < least), "{d} {r} {least}: {left:?}");
+                // Two halvings of the decay are ten frames more than it takes at most.
+                let longer = n.saturating_sub(19);
+                let before = [d * powers.up[0][longer], r * powers.up[1][longer]];
+                assert!(n < 19 || before.iter().any(|x| x.abs() >= least), "{d} {r} {least}: {n}");
+            }
+        }
+        assert_eq!(powers.until([1.0, 0.0], 1e-300), 1000);
+        assert_eq!(powers.until([0.0, 0.0], 1e-3), 1);
+    }
+
+    #[test]
     fn powers_go_up_and_down_and_beyond_the_table() {
         let shape = Shape::new(0.05, 0.4, 30.0, 1).unwrap();
         let powers = Powers::new(&shape, 5);

@@ -3,8 +3,9 @@
 //! Mallat & Zhang (1993), <https://doi.org/10.1109/78.258082>.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use super::bins::{Candidate, Measure};
+use super::bins::{Candidate, Measure, SIDE};
 use super::field::{Event, Field};
 use crate::error::SolverError;
 
@@ -43,7 +44,7 @@ pub(super) fn pursue(
         let changed = if let Some(found) = found {
             let event = Event { spot: found.spot, amplitude: found.amplitude() };
             events.push(event);
-            let changed = field.add(event);
+            let changed = whole_sides(field.add(event), n);
             let gains = &mut tournament.gains[changed.clone()];
             field.survey(&ruler, rule.least, changed.clone(), gains);
             changed
@@ -56,6 +57,11 @@ pub(super) fn pursue(
     }
     field.tournament = tournament;
     Ok(merged(field, events))
+}
+
+/// Frames are looked at side by side, so that some more cost less than a few one by one.
+fn whole_sides(frames: Range<usize>, n: usize) -> Range<usize> {
+    frames.start..n.min(frames.start + frames.len().next_multiple_of(SIDE))
 }
 
 /// Misfits of large transients are small beside the calcium in which they lie.

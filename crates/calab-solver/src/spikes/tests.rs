@@ -148,6 +148,49 @@ fn an_event_taken_out_leaves_what_a_field_without_it_has() {
 }
 
 #[test]
+fn an_exchange_is_a_removal_and_an_addition() {
+    let (trace, _) = gappy();
+    let shape = shape(5);
+    let options = FieldOptions { tail: 1e-12, ..FieldOptions::default() };
+    let new = || Field::new(&shape, &trace, 1.0, &[100, 143], &options).unwrap();
+    let at = |bin: usize, amplitude| Event { spot: shape.spot(bin), amplitude };
+    let least = 1e-9;
+    // A bin later and earlier, into another frame, over a gap, beyond all powers, and in place.
+    let pairs = [(700, 701), (701, 700), (723, 739), (880, 1010), (1990, 730), (1500, 1500)];
+    for (old, other) in pairs {
+        for amplitude in [1.0, 0.25] {
+            let (old, other) = (at(old, 1.0), at(other, amplitude));
+            let (mut one, mut two) = (new(), new());
+            one.add(old);
+            two.add(old);
+            let before = two.states.clone();
+            one.add(Event { amplitude: -old.amplitude, ..old });
+            one.add(other);
+            let changed = two.exchange(old, other);
+            for frame in 0..trace.len() {
+                let (a, b) = (one.states.at(frame), two.states.at(frame));
+                assert!((a[0] - b[0]).abs() + (a[1] - b[1]).abs() < least, "{frame}");
+                assert!((one.calcium()[frame] - two.calcium()[frame]).abs() < least, "{frame}");
+                let same = two.states.at(frame) == before.at(frame);
+                assert!(same || changed.contains(&frame), "{frame}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_hardly_changes_anything_reaches_less_far() {
+    let shape = shape(5);
+    let trace = traced(&shape, &[(900, 1.0), (2500, 1.0)], 1000);
+    let mut field = Field::new(&shape, &trace, 0.01, &[], &FieldOptions::default()).unwrap();
+    let at = |bin: usize, amplitude| Event { spot: shape.spot(bin), amplitude };
+    let large = field.add(at(2500, 1.0)).len();
+    let small = field.add(at(2500, 0.1)).len();
+    let moved = field.exchange(at(2500, 0.1), at(2501, 0.1)).len();
+    assert!(moved < small && small < large, "{moved} {small} {large}");
+}
+
+#[test]
 fn isolated_spikes_are_found_exactly() {
     for u in [1, 2, 5, 10, 20] {
         let shape = shape(u);
