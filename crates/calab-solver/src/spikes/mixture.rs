@@ -147,7 +147,9 @@ fn log_products<S: Simd>(
             for (total, product) in totals.iter_mut().zip(&mut products) {
                 let mut lanes = [0.0; LANES];
                 product.store_array(&mut lanes);
-                lanes.iter().for_each(|lane| total.multiply(*lane));
+                for lane in lanes {
+                    total.multiply(lane);
+                }
                 *product = one;
             }
         }

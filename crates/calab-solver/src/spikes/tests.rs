@@ -171,7 +171,8 @@ fn an_exchange_is_a_removal_and_an_addition() {
                 let (a, b) = (one.states.at(frame), two.states.at(frame));
                 assert!((a[0] - b[0]).abs() + (a[1] - b[1]).abs() < least, "{frame}");
                 assert!((one.calcium()[frame] - two.calcium()[frame]).abs() < least, "{frame}");
-                let same = two.states.at(frame) == before.at(frame);
+                let bits = |states: [f64; 2]| states.map(f64::to_bits);
+                let same = bits(two.states.at(frame)) == bits(before.at(frame));
                 assert!(same || changed.contains(&frame), "{frame}");
             }
         }
