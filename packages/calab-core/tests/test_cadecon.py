@@ -615,6 +615,28 @@ def test_the_chain_runs_on_many_frames_where_the_decay_is_noisy(small, monkeypat
     assert metadata["tau_decay"] == pytest.approx(answers[-1][1], rel=1e-5)
 
 
+@pytest.mark.parametrize(("apart", "runs"), [(1.01, 3), (1.04, 4)])
+def test_a_noisy_kernel_rests_where_more_frames_give_the_same(small, monkeypatch, apart, runs):
+    sizes, decays, way = [], [], np.array([[0.05, 0.4], [0.05, 0.41]] * 30)
+
+    def sample(traces, *given, **options):
+        found = sample_kernel(traces, *given, **options)
+        sizes.append(traces.size)
+        # None comes to rest by itself; the third is so far from the second, the fourth from it.
+        decays.append(decays[-1] * (apart if len(sizes) > 2 else 1.0) if decays else 0.4)
+        return replace(found, tau_decay=decays[-1], history=way, rested=False)
+
+    monkeypatch.setattr(chain, "sample_kernel", sample)
+    monkeypatch.setattr(chain, "FEW_FRAMES", 750)
+    monkeypatch.setattr(chain, "FRAMES", 1500)
+    monkeypatch.setattr(chain, "MANY_FRAMES", 9000)
+    metadata = run_cadecon(small, FS).metadata
+    assert len(sizes) == runs
+    assert sizes[0] < sizes[1] < sizes[2] and len(set(sizes[2:])) == 1
+    assert metadata["tau_decay"] == pytest.approx(decays[-1], rel=1e-5)
+    assert metadata["converged"] == (runs == 3)
+
+
 @pytest.mark.parametrize("holds", [True, False])
 def test_baselines_are_compared_only_where_the_model_holds(small, monkeypatch, holds):
     compared = []

@@ -23,6 +23,9 @@ FEW_FRAMES, FRAMES, MANY_FRAMES = 1 << 16, 1 << 18, 1 << 19
 #: is noisy: some ten sweeps in a row go the same way, so that the mean over the thirty of the
 #: shortest run is known to about half of it; the decay should be known to well below 5 %.
 NOISY = 0.012
+#: Difference of the logarithms of two decays, on `MANY_FRAMES` and before, below which the kernel is at
+#: rest: a noisy one shows that along its way by chance only.
+AGREED = 0.02
 #: Sweeps of the chain with the kernel moving, at most: so many on `FRAMES`, more on fewer, where
 #: each takes less and says less, up to a bound.
 SWEEPS, MOST_SWEEPS = 240, 480
@@ -71,6 +74,7 @@ def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledK
     recording, start = windows.recording, kernel
     bins = FAST_BINS if start.tau_rise * recording.fs < 2 else BINS
     plan, done = _plan(windows), 0
+    sampled: SampledKernel | None = None
     while plan:
         # That a kernel will creep or be noisy is not foreseen.
         ahead = [_pieces(windows, frames) for frames in dict.fromkeys(plan)]
@@ -87,21 +91,20 @@ def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledK
         done += lengths[0]
         refused = is_lost(latest, start) or not _fits(latest)
         if last and refused:
-            # What rested on fewer frames stays.
+            # What was found on fewer frames stays.
             break
-        # It came to rest before; on so many frames it has only to be known better.
-        sampled = replace(latest, rested=True) if last else latest
+        if last and sampled is not None and (sampled.rested or _agree(latest, sampled)):
+            latest = replace(latest, rested=True)
+        sampled = latest
         kernel = Kernel(sampled.tau_rise, sampled.tau_decay)
         if refused:
             break
-        if plan[0] == FRAMES and sampled.rested:
-            plan = [MANY_FRAMES] if _is_noisy(sampled) and _has_more(windows) else []
-        else:
-            plan = plan[1:]
+        plan = _next(plan, sampled, _has_more(windows))
         if plan:
             windows.settle(kernel, deep=True)
     if done < total:
         report("sampling", total, total)
+    assert sampled is not None, "there is a first run, of which nothing came before"
     return sampled
 
 
@@ -112,6 +115,21 @@ def _plan(windows: Windows) -> list[int]:
     """
     few, many = (len(_chosen(windows.windows, frames)) for frames in (FEW_FRAMES, FRAMES))
     return ([FEW_FRAMES] if few < many else []) + [FRAMES] * (1 + MORE_RUNS)
+
+
+def _next(plan: list[int], sampled: SampledKernel, more: bool) -> list[int]:
+    """Return the runs that are left after the first one of a plan.
+
+    Where a kernel is noisy, further sweeps on as many frames would leave it as noisy, and whether
+    it rests to chance.
+    """
+    if plan[0] == FRAMES and more and _is_noisy(sampled):
+        return [MANY_FRAMES] * (1 if sampled.rested else MORE_RUNS)
+    return [] if sampled.rested and plan[0] != FEW_FRAMES else plan[1:]
+
+
+def _agree(one: SampledKernel, other: SampledKernel) -> bool:
+    return bool(abs(np.log(one.tau_decay / other.tau_decay)) < AGREED)
 
 
 def _has_more(windows: Windows) -> bool:
