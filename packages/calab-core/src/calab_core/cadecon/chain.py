@@ -23,8 +23,8 @@ FEW_FRAMES, FRAMES, MANY_FRAMES = 1 << 16, 1 << 18, 1 << 19
 #: is noisy: some ten sweeps in a row go the same way, so that the mean over the thirty of the
 #: shortest run is known to about half of it; the decay should be known to well below 5 %.
 NOISY = 0.012
-#: Difference of the logarithms of two decays, on `MANY_FRAMES` and before, below which the kernel is
-#: at rest: a noisy one shows that along its way by chance only.
+#: Difference of the logarithms of two decays, on `MANY_FRAMES` and before, below which the kernel
+#: is at rest: a noisy one shows that along its way by chance only.
 AGREED = 0.02
 #: Sweeps of the chain with the kernel moving, at most: so many on `FRAMES`, more on fewer, where
 #: each takes less and says less, up to a bound.
