@@ -20,6 +20,9 @@ use super::shape::Spot;
 /// Frames that are looked at side by side.
 pub(super) const SIDE: usize = 8;
 
+/// Row of a phase that holds no spikes.
+const UNSEEN: [f64; 3] = [0.0, 0.0, f64::INFINITY];
+
 /// Phases that are looked at without asking first whether any may matter.
 const FEW: usize = 4;
 
@@ -139,7 +142,7 @@ impl Ruler {
     /// Whether some of the frames may have a measure from `least` on.
     #[inline(always)]
     fn may_reach(&self, least: f64, d: &[f64; SIDE], r: &[f64; SIDE]) -> bool {
-        if self.table.len() <= FEW {
+        if self.table.len() <= FEW || self.table.contains(&UNSEEN) {
             return true;
         }
         let mut highest = [f64::NEG_INFINITY; SIDE];
@@ -176,14 +179,15 @@ impl Ruler {
 impl Field<'_> {
     pub(super) fn ruler(&self, measure: Measure) -> Ruler {
         let phases = self.shape.decay.iter().zip(&self.shape.rise).zip(&self.energies);
-        let row = |((a, b), energy): ((&f64, &f64), &f64)| match measure {
+        let row = |(((a, b), energy), least): (((&f64, &f64), &f64), &f64)| match measure {
+            _ if energy < least => UNSEEN,
             Measure::Free => {
                 let root = energy.sqrt();
                 [a / root, b / root, 0.0]
             }
             Measure::Above(amplitude) => [*a, *b, amplitude * energy],
         };
-        Ruler::new(measure, phases.map(row).collect())
+        Ruler::new(measure, phases.zip(&self.least).map(row).collect())
     }
 
     /// Writes the largest measure of each of some frames; minus infinity where there are no bins, and
@@ -417,7 +421,7 @@ impl Around {
         // Before the event its response is only discounted, behind it fewer of its frames are seen.
         let before = field.response(own, [x, z]);
         let split = own - self.low;
-        // Beyond its reach there is nothing to give back.
+        // Far beyond its reach there is nothing to give back.
         let (reach, behind) = (split.min(field.powers.most()), self.count - split);
         let (decay, rise) = field.powers.down(reach);
         let states = self.decay[split - reach..].iter_mut().zip(&mut self.rise[split - reach..]);
@@ -535,6 +539,14 @@ mod tests {
                 let ruler = field.ruler(measure);
                 let mut all = vec![0.0; 1001];
                 field.survey(&ruler, f64::NEG_INFINITY, 0..1001, &mut all);
+                let least = 0.7 * all.iter().copied().fold(0.0, f64::max);
+                let mut some = vec![0.0; 1001];
+                field.survey(&ruler, least, 0..1001, &mut some);
+                let kept =
+                    |(all, some): (&f64, &f64)| some.to_bits() == all.to_bits() || *all < least;
+                assert!(all.iter().zip(&some).all(kept));
+                let cut = |frame: &usize| !field.complete[*frame] && some[*frame] < all[*frame];
+                assert_eq!((0..1001).any(|frame| cut(&frame)), measure == Measure::Free);
                 for (frame, found) in all.into_iter().enumerate() {
                     let best = field.best(&ruler, frame);
                     let expected = best.map_or(f64::NEG_INFINITY, |best| best.value);

@@ -26,6 +26,10 @@ use crate::segments::{check_segments, segment_ranges};
 /// as if all of it was.
 pub(super) const COMPLETE: f64 = 1e-6;
 
+/// Phases with a smaller share of the energy of the one that is seen best hold no spikes: under a kernel
+/// far shorter than a frame these would be of any number.
+const LEAST_SEEN: f64 = 0.01;
+
 /// Frames of a recursion after which it is looked at whether it has come to nothing.
 const FLUSH: usize = 64;
 
@@ -138,6 +142,9 @@ impl<'a> Field<'a> {
         let segments: Vec<_> = segment_ranges(starts, trace.len()).collect();
         let longest = segments.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
         let energies = shape.energies(longest);
+        let most = energies.iter().copied().fold(0.0, f64::max);
+        let least = energies.iter().map(|own| (options.least_energy * own).max(LEAST_SEEN * most));
+        let least = least.collect();
         let sigma = (noise * scale).max(options.least_noise * largest * scale);
         let n = trace.len();
         // Amplitudes are about as large as the largest sample, which is about 1.
@@ -154,7 +161,7 @@ impl<'a> Field<'a> {
             ones: States::zeros(n),
             seen: [vec![0.0; n], vec![0.0; n], vec![0.0; n]],
             complete: vec![false; n],
-            least: energies.iter().map(|energy| options.least_energy * energy).collect(),
+            least,
             energies: shape.energies(usize::MAX),
             powers: Powers::new(shape, reach.min(longest).max(1)),
             recorded,
@@ -293,17 +300,21 @@ impl<'a> Field<'a> {
     }
 
     fn find_complete(&mut self) {
-        let whole = |energy: f64, complete: f64| (energy - complete).abs() <= COMPLETE * complete;
-        for segment in self.segments.clone() {
+        let energies = &self.energies;
+        let whole = |seen: &[f64; 3], phase: usize| {
+            let (energy, whole) = (self.shape.energy(seen, phase), energies[phase]);
+            whole > NOTHING && (energy - whole).abs() <= COMPLETE * whole
+        };
+        let last = energies.len() - 1;
+        for segment in &self.segments {
             let mut complete = false;
             for i in segment.clone().rev() {
                 let seen = self.seen(i);
-                // What is complete remains so as long as frames are recorded.
+                // What was complete one frame later mostly still is; then two phases tell.
                 complete = self.mask[i] > 0.0
-                    && (complete
-                        || self.energies.iter().enumerate().all(|(phase, &energy)| {
-                            energy > NOTHING && whole(self.shape.energy(&seen, phase), energy)
-                        }));
+                    && whole(&seen, 0)
+                    && whole(&seen, last)
+                    && (complete || (1..last).all(|phase| whole(&seen, phase)));
                 self.complete[i] = complete && i > segment.start;
             }
         }

@@ -30,9 +30,9 @@ const LEAST_UNIT: f64 = 1e-3;
 const FIRST_STEP: f64 = 0.5;
 const LAST_STEP: f64 = 0.25;
 
-/// Rounds of events above the constant, of which the median is taken of what they leave: those of later
-/// rounds are few and small, and move it by two hundredths of the noise.
-const ROUNDS_OF_MEDIAN: usize = 2;
+/// Rounds of events above a constant that was found on stretches, of which the median is taken of what
+/// they leave of the whole: events of later rounds are few and small.
+const ROUNDS_OF_MEDIAN: usize = 3;
 
 /// Fewest frames for which a second thread is started.
 const LEAST_SHARED: usize = 4096;

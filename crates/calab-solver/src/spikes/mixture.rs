@@ -260,6 +260,15 @@ mod tests {
     }
 
     #[test]
+    fn a_product_far_below_any_number_has_a_logarithm() {
+        let mut product = Product::ONE;
+        (0..500).for_each(|_| product.multiply(1e-30));
+        (0..100).for_each(|_| product.multiply(7e96));
+        let expected = 500.0 * log(1e-30) + 100.0 * log(7e96);
+        assert!((product.log() - expected).abs() < 1e-10 * expected.abs());
+    }
+
+    #[test]
     fn every_instruction_set_gives_the_same() {
         let (events, parts, weights) = example();
         let shares = Shares::new(&parts, &weights);

@@ -13,8 +13,12 @@ use crate::error::{SolverError, check_length, check_positive};
 /// A spike moves only for a decrease above this share of what it explains alone.
 const LEAST_DECREASE: f64 = 1e-9;
 
-/// Sweeps after which the states are computed anew.
+/// Sweeps after which states are computed anew, and spikes sorted. A sweep without a change is repeated
+/// in fresh states, with a look at everything, before the search counts as over.
 const FRESH_SWEEPS: usize = 8;
+
+/// Where transients are cut off, as a share of `theta`: coarser, and spikes go in circles by a bin.
+const TAIL: f64 = 1e-5;
 
 /// Frames that are searched at a time for one that asks for a spike.
 const LOOK_AHEAD: usize = 64;
@@ -36,7 +40,7 @@ pub struct PlacementOptions {
 
 impl Default for PlacementOptions {
     fn default() -> Self {
-        let field = FieldOptions { tail: 1e-5, ..FieldOptions::default() };
+        let field = FieldOptions { tail: TAIL, ..FieldOptions::default() };
         Self { window: 0.2, spread: 0.1, sweeps: 50, density: 50, field }
     }
 }
@@ -190,20 +194,34 @@ impl<'a> Search<'a> {
 
     fn run(&mut self, interrupted: &dyn Fn() -> bool) -> Result<Placement, SolverError> {
         let (mut done, mut converged) = (0, self.field.is_silent());
+        // Sweeps since states were fresh, and whether the next one looks at everything once more.
+        let (mut stale, mut checking) = (FRESH_SWEEPS, false);
         while done < self.sweeps && !converged {
-            if done % FRESH_SWEEPS == 0 {
+            if checking || stale == FRESH_SWEEPS {
                 self.refresh();
+                stale = 0;
+            }
+            if checking {
+                self.unsettle();
             }
             let before = self.changes;
             self.move_all(done > 0, interrupted)?;
             self.add_all(interrupted)?;
-            done += 1;
+            (done, stale) = (done + 1, stale + 1);
             // Before the second sweep nothing was asked to leave.
-            converged = self.changes == before && (done > 1 || self.spikes.is_empty());
+            let rests = self.changes == before && (done > 1 || self.spikes.is_empty());
+            converged = rests && (checking || self.changes == 0);
+            checking = rests;
         }
         self.refresh();
         let bins = self.spikes.iter().map(|spike| self.field.shape.bin(spike.spot)).collect();
         Ok(Placement { bins, pve: self.pve(), sweeps: done, converged })
+    }
+
+    /// Forgets which spikes and frames need no further look.
+    fn unsettle(&mut self) {
+        self.spikes.iter_mut().for_each(|spike| spike.judged = 0);
+        self.scanned = 0;
     }
 
     fn event(&self, spot: Spot) -> Event {
@@ -266,7 +284,7 @@ impl<'a> Search<'a> {
     ///
     /// Nor may a move take a spike nearer to being removed. Then moving, removing and adding all
     /// lower one sum, the squared error plus `α E (2 θ - α)` per spike of energy `E`, and the search
-    /// cannot go in circles.
+    /// cannot go in circles by more than what is cut off of transients.
     fn choose(&mut self, spot: Spot) -> Candidate {
         let (best, own) =
             self.field.best_without(&self.places, self.event(spot), self.window, &mut self.around);

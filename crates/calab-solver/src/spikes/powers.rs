@@ -5,6 +5,10 @@ use super::shape::Shape;
 /// What is smaller than this, beside samples of about 1, is taken for 0: such numbers are slow.
 pub(super) const NOTHING: f64 = 1e-200;
 
+/// Frames beyond those in which something falls below a bound: of a kernel far shorter than a frame some
+/// phases leave next to nothing, beside which little is much.
+const MARGIN: f64 = 2.0;
+
 /// `d^n` and `ρ^n`, with `n` going up and going down.
 pub(super) struct Powers {
     up: [Vec<f64>; 2],
@@ -31,13 +35,13 @@ impl Powers {
         self.up[0].len() - 1
     }
 
-    /// Frames after which both of these have fallen below `least`, or the most: up to a halving of
-    /// each more than it takes, for that costs no logarithm.
+    /// Frames after which both of these have fallen below `least`, or the most: up to two halvings and two
+    /// frames more than it takes, for exponents of 2 cost no logarithm.
     pub(super) fn until(&self, values: [f64; 2], least: f64) -> usize {
         let octave = |x: f64| ((x.to_bits() >> 52) & 0x7ff) as i32;
         let halvings = values.map(|x| f64::from((octave(x) + 1 - octave(least)).max(0)));
         let [decay, rise] = self.halving;
-        let frames = (halvings[0] * decay).max(halvings[1] * rise) + 1.0;
+        let frames = (halvings[0] * decay).max(halvings[1] * rise) + MARGIN;
         (frames as usize).min(self.most())
     }
 
@@ -80,14 +84,14 @@ mod tests {
                 let n = powers.until([d, r], least);
                 let left = [d * powers.up[0][n], r * powers.up[1][n]];
                 assert!(left.iter().all(|x| x.abs() < least), "{d} {r} {least}: {left:?}");
-                // Two halvings of the decay are ten frames more than it takes at most.
-                let longer = n.saturating_sub(19);
+                // Two halvings of the decay are 17 frames.
+                let longer = n.saturating_sub(20);
                 let before = [d * powers.up[0][longer], r * powers.up[1][longer]];
-                assert!(n < 19 || before.iter().any(|x| x.abs() >= least), "{d} {r} {least}: {n}");
+                assert!(n < 20 || before.iter().any(|x| x.abs() >= least), "{d} {r} {least}: {n}");
             }
         }
         assert_eq!(powers.until([1.0, 0.0], 1e-300), 1000);
-        assert_eq!(powers.until([0.0, 0.0], 1e-3), 1);
+        assert_eq!(powers.until([0.0, 0.0], 1e-3), 2);
     }
 
     #[test]

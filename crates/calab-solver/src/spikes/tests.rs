@@ -192,6 +192,39 @@ fn what_hardly_changes_anything_reaches_less_far() {
 }
 
 #[test]
+fn a_kernel_far_below_a_frame_makes_no_more_spikes_than_there_are() {
+    for (decay, u) in [(0.03, 20), (0.06, 50), (0.065, 20), (0.07, 100), (0.2, 10)] {
+        let shape = Shape::new(0.1 * decay, decay, 1.0, u).unwrap();
+        // Each is seen in one frame, near its peak.
+        let early = (0.03 * u as f64).ceil() as usize;
+        let spikes: Vec<(usize, f64)> = (1..12).map(|k| (k * 31 * u - early, 1.0)).collect();
+        for noise in [0.0, 0.01] {
+            let ripple = |i: usize| noise * ((i * 7919 % 101) as f64 / 50.0 - 1.0);
+            let mut trace: Vec<f64> = (0..400).map(ripple).collect();
+            for &(bin, amplitude) in &spikes {
+                let Spot { frame, phase } = shape.spot(bin);
+                let (mut d, mut r) = (shape.decay[phase], shape.rise[phase]);
+                for y in &mut trace[frame..] {
+                    *y += amplitude * (d - r);
+                    (d, r) = (d * shape.decay_root, r * shape.rise_root);
+                }
+            }
+            let bins: Vec<usize> = spikes.iter().map(|spike| spike.0).collect();
+            for known in [&bins[..], &[]] {
+                let sizes = vec![1.0; known.len()];
+                let start = Start { bins: known, amplitudes: &sizes, alpha: 1.0, theta: 0.5 };
+                let (mut fit, options) = (Array1::zeros(400), PlacementOptions::default());
+                let fit = fit.view_mut();
+                let placed = place_spikes(&trace, &shape, &[], &start, &options, fit, GOING);
+                let placed = placed.unwrap();
+                assert_eq!(placed.bins.len(), 11, "{decay} {u} {noise} {}", known.len());
+                assert!(placed.converged);
+            }
+        }
+    }
+}
+
+#[test]
 fn isolated_spikes_are_found_exactly() {
     for u in [1, 2, 5, 10, 20] {
         let shape = shape(u);
