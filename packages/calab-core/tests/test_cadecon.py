@@ -600,7 +600,7 @@ def test_the_chain_runs_on_many_frames_where_the_decay_is_noisy(small, monkeypat
         found = sample_kernel(traces, *given, **options)
         sizes.append(traces.size)
         answers.append((found.tau_rise, found.tau_decay))
-        return replace(found, history=way, rested=len(sizes) < 3)
+        return replace(found, history=way, rested=True)
 
     monkeypatch.setattr(chain, "sample_kernel", sample)
     monkeypatch.setattr(chain, "FEW_FRAMES", 750)

@@ -32,7 +32,7 @@ SWEEPS, MOST_SWEEPS = 240, 480
 #: Least sweeps on `MANY_FRAMES`, which are there to know a noisy kernel better: a rest that shows
 #: after sixty may lie three standard errors of so few off (6 % of a decay of 1.8 s).
 LEAST_SWEEPS = 200
-#: Further runs at most, where it does not come to rest in one.
+#: Further runs at most, where it does not come to rest in one, or runs on `MANY_FRAMES`.
 MORE_RUNS = 2
 #: Sweeps before the kernel moves.
 BURN_IN = 10
@@ -84,16 +84,16 @@ def sample_windows(windows: Windows, kernel: Kernel, report: Report) -> SampledK
             report("sampling", 0, total)
         stretches = _stretches(windows, ahead[0])
         progress = _after(report, done, total)
-        last = plan[0] == MANY_FRAMES
+        many = plan[0] == MANY_FRAMES
         sweeps = lengths[0] - BURN_IN
-        least = LEAST_SWEEPS if last else None
+        least = LEAST_SWEEPS if many else None
         latest = _sample(recording, stretches, kernel, bins, (sweeps, least), progress)
         done += lengths[0]
         refused = is_lost(latest, start) or not _fits(latest)
-        if last and refused:
+        if many and refused:
             # What was found on fewer frames stays.
             break
-        if last and sampled is not None and (sampled.rested or _agree(latest, sampled)):
+        if many and sampled is not None and _agree(latest, sampled):
             latest = replace(latest, rested=True)
         sampled = latest
         kernel = Kernel(sampled.tau_rise, sampled.tau_decay)
@@ -124,11 +124,12 @@ def _next(plan: list[int], sampled: SampledKernel, more: bool) -> list[int]:
     it rests to chance.
     """
     if plan[0] == FRAMES and more and _is_noisy(sampled):
-        return [MANY_FRAMES] * (1 if sampled.rested else MORE_RUNS)
+        return [MANY_FRAMES] * MORE_RUNS
     return [] if sampled.rested and plan[0] != FEW_FRAMES else plan[1:]
 
 
 def _agree(one: SampledKernel, other: SampledKernel) -> bool:
+    """Tell whether two runs give one decay; the rise, which is noisier, decides nothing."""
     return bool(abs(np.log(one.tau_decay / other.tau_decay)) < AGREED)
 
 
