@@ -108,3 +108,34 @@ def test_least_amplitudes_are_half_a_spike_or_so_many_null_levels(cells):
     np.testing.assert_array_equal(bound.counts[0], free.counts[0])
     assert bound.thetas[1] == 20 * amplitudes.null_level[1] > free.thetas[1]
     assert bound.counts[1].sum() < free.counts[1].sum()
+
+
+def test_spikes_that_are_small_beside_the_calcium_before_are_taken_out(cells):
+    # A burst of twenty, single spikes in its tail and far from it, and one where a segment starts.
+    times = np.array([10.0] * 20 + [10.3, 11.2, 20.0, 25.0])
+    t = np.arange(900) / FS
+    later = t[:, None] - times
+    shape = np.where(later > 0, np.exp(-later / DECAY) - np.exp(-later / RISE), 0.0)
+    shape[t >= 25.0, :-1] = 0.0
+    trace = 1.5 * shape.sum(axis=1)
+    traces = np.stack([trace, trace]) + NOISE / 4 * np.random.default_rng(1).normal(size=(2, 900))
+    whole = kernels(2, segments=[750])
+    amplitudes = measure_amplitudes(traces, whole, np.full(2, NOISE / 4))
+    arguments = (traces, whole, amplitudes, np.zeros(2))
+    free = infer_spikes(*arguments)
+    some = infer_spikes(*arguments, ratio=np.array([0.0, 0.15]))
+    np.testing.assert_array_equal(some.placed.bins[0], free.placed.bins[0])
+    np.testing.assert_array_equal(some.placed.fit[0], free.placed.fit[0])
+    found = [bins / (FS * U) for bins in some.placed.bins]
+
+    def near(seconds):
+        return [int(np.sum(np.abs(one - seconds) < 0.1)) for one in found]
+
+    # There the calcium is ten and one spikes high.
+    assert near(10.3) == [1, 0]
+    assert near(11.2) == near(20.0) == [1, 1]
+    assert near(10.0)[1] == pytest.approx(20, abs=1)
+    # What is left makes the fit, and is what is counted.
+    assert some.placed.fit[1, 310] < free.placed.fit[1, 310] - 0.5
+    assert some.placed.pve[1] < free.placed.pve[1]
+    assert some.counts[1].sum() == some.placed.bins[1].size < free.placed.bins[1].size

@@ -469,6 +469,27 @@ def test_spikes_rise_above_more_where_no_amplitude_is_evident(small, constrained
     np.testing.assert_array_equal(least, expected)
 
 
+@pytest.mark.parametrize("holds", [True, False])
+def test_spikes_stand_out_of_the_calcium_where_transients_vary(small, holds, monkeypatch):
+    asked = []
+
+    def spy(traces, kernels, amplitudes, *given, ratio, **options):
+        asked.append((amplitudes.evident, ratio))
+        return infer_spikes(traces, kernels, amplitudes, *given, ratio=ratio, **options)
+
+    def measure(*given):
+        amplitudes = measure_amplitudes(*given)
+        return amplitudes.spoilt(np.arange(len(given[0])) < 2)
+
+    monkeypatch.setattr(activity, "infer_spikes", spy)
+    monkeypatch.setattr(activity, "measure_amplitudes", measure)
+    monkeypatch.setattr(search, "holds", lambda *_, **__: holds)
+    run_cadecon(small, FS, max_iterations=1)
+    ((evident, ratio),) = asked
+    assert 0 < evident.sum() < evident.size
+    np.testing.assert_array_equal(ratio, np.where(evident | holds, 0.0, working.MISMATCH))
+
+
 def test_doubt_changes_what_is_claimed_and_not_what_is_found(small, found, monkeypatch):
     def doubted(*given):
         return measure_amplitudes(*given).doubted(np.ones(len(given[0]), dtype=bool))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -75,6 +75,7 @@ def infer_spikes(
     log_alpha: Array,
     *,
     least_nulls: Array | float = 1.0,
+    ratio: Array | float = 0.0,
     lam: float | str = "auto",
     max_iters: int = 500,
     tol: float = 1e-4,
@@ -93,6 +94,10 @@ def infer_spikes(
     least_nulls : float or numpy.ndarray, shape (n_cells,)
         Null levels of its trace above which a spike must rise, beside lowering the squared error;
         0 for none.
+    ratio : float or numpy.ndarray, shape (n_cells,)
+        Share of the calcium just before that spikes of neighbouring frames make together at least.
+        In the end others are taken out: what varies from transient to transient, or a kernel that
+        does not fit, leaves as much of a large one.
     lam : float or "auto"
         Sparsity weight of the relaxed problem.
     max_iters, tol
@@ -123,6 +128,7 @@ def infer_spikes(
     alone = short and kernels.n_threads != 1 and progress is None
     with _begun(relax, alone) as relaxed_activity:
         placed, alphas = _refitted(traces, kernels, amplitudes.events, alphas, thetas)
+        placed = _standing_out(placed, traces, kernels, alphas, ratio)
         activity, iterations, certified = relaxed_activity()
     counts = frame_counts(placed, traces.shape, kernels.upsample_factor)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -177,11 +183,46 @@ def _refitted(
     return PlacedSpikes(tuple(bins), *columns), alphas
 
 
+def _standing_out(
+    placed: PlacedSpikes, traces: Array, kernels: Kernels, alphas: Array, ratio: Array | float
+) -> PlacedSpikes:
+    """Take out spikes that are small beside the calcium in which they lie."""
+    ratios = np.broadcast_to(ratio, alphas.shape)
+    bins, fit, pve = list(placed.bins), placed.fit.copy(), placed.pve.copy()
+    changed = []
+    for cell in np.flatnonzero(ratios > 0):
+        large = _large(bins[cell], placed.fit[cell], kernels, alphas[cell] / ratios[cell])
+        if not large.all():
+            bins[cell] = bins[cell][large]
+            changed.append(cell)
+    if changed:
+        sizes = alphas[changed]
+        start = [(bins[cell], np.full(bins[cell].size, alphas[cell])) for cell in changed]
+        # No sweep: what the rest makes, as it is.
+        rest = _place(traces[changed], kernels.of(changed), sizes, sizes / 2, start, sweeps=0)
+        fit[changed], pve[changed] = rest.fit, rest.pve
+    return replace(placed, bins=tuple(bins), fit=fit, pve=pve)
+
+
+def _large(
+    bins: NDArray[np.int64], fit: NDArray[np.float32], kernels: Kernels, most: float
+) -> NDArray[np.bool_]:
+    """Which spikes have, with their neighbours, no more than `most` times their number before."""
+    if not bins.size:
+        return np.ones(0, dtype=np.bool_)
+    frames = -(-bins // kernels.upsample_factor)
+    group = np.cumsum(np.diff(frames, prepend=frames[0]) > 1)
+    firsts = frames[np.searchsorted(group, np.arange(group[-1] + 1))]
+    starts = np.isin(firsts, np.append(0, [] if kernels.segments is None else kernels.segments))
+    before = np.where(starts, 0.0, fit[firsts - 1])
+    return np.asarray((np.bincount(group) * most >= before)[group])
+
+
 def _place(
-    traces: Array, kernels: Kernels, alphas: Array, thetas: Array, start: Any
+    traces: Array, kernels: Kernels, alphas: Array, thetas: Array, start: Any, **options: int
 ) -> PlacedSpikes:
     times = (kernels.fs, kernels.tau_rise, kernels.tau_decay)
-    return place_spikes(traces, *times, alphas, thetas, start, **kernels.shared())
+    return place_spikes(traces, *times, alphas, thetas, start, **options, **kernels.shared())
 
 
 def _least_squares(traces: Array, fit: NDArray[np.float32]) -> Array:

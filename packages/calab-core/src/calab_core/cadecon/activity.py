@@ -17,7 +17,7 @@ from .population import drawn_to_population
 from .rows import Frames, Rows
 from .search import Found, cell_kernels
 from .survey import Survey
-from .working import Recording, best_baseline, low_passed, removed_baseline
+from .working import MISMATCH, Recording, best_baseline, low_passed, removed_baseline
 
 __all__ = ["Cells", "deconvolve_cells"]
 
@@ -220,6 +220,8 @@ def _place(
         amplitudes,
         log_alpha,
         least_nulls=least_nulls if recording.settings.noise_constrained else 0.0,
+        # Where the model holds, or multiples are evident, transients are of one shape.
+        ratio=np.where(amplitudes.evident | found.is_sampled, 0.0, MISMATCH),
     )
     result["activity"][slab.rows], result["rate"][slab.rows] = spikes.counts, spikes.rate
     result["reconvolution"][slab.rows] = spikes.placed.fit
