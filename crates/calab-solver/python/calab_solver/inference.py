@@ -188,14 +188,15 @@ def _standing_out(
 ) -> PlacedSpikes:
     """Take out spikes that are small beside the calcium in which they lie."""
     ratios = np.broadcast_to(ratio, alphas.shape)
+    if not (ratios > 0).any():
+        return placed
     bins, fit, pve = list(placed.bins), placed.fit.copy(), placed.pve.copy()
-    changed = []
+    small = np.zeros(len(bins), dtype=np.bool_)
     for cell in np.flatnonzero(ratios > 0):
         large = _large(bins[cell], placed.fit[cell], kernels, alphas[cell] / ratios[cell])
-        if not large.all():
-            bins[cell] = bins[cell][large]
-            changed.append(cell)
-    if changed:
+        bins[cell], small[cell] = bins[cell][large], not large.all()
+    changed = np.flatnonzero(small)
+    if changed.size:
         sizes = alphas[changed]
         start = [(bins[cell], np.full(bins[cell].size, alphas[cell])) for cell in changed]
         # No sweep: what the rest makes, as it is.
@@ -211,18 +212,26 @@ def _large(
     if not bins.size:
         return np.ones(0, dtype=np.bool_)
     frames = -(-bins // kernels.upsample_factor)
-    group = np.cumsum(np.diff(frames, prepend=frames[0]) > 1)
-    firsts = frames[np.searchsorted(group, np.arange(group[-1] + 1))]
-    starts = np.isin(firsts, np.append(0, [] if kernels.segments is None else kernels.segments))
-    before = np.where(starts, 0.0, fit[firsts - 1])
+    starts = np.append(0, [] if kernels.segments is None else kernels.segments)
+    # Nothing precedes what lies where a segment starts.
+    alone = np.isin(frames, starts)
+    group = np.cumsum((np.diff(frames, prepend=frames[0]) > 1) | alone)
+    firsts = np.searchsorted(group, np.arange(group[-1] + 1))
+    before = np.where(alone[firsts], 0.0, fit[frames[firsts] - 1])
     return np.asarray((np.bincount(group) * most >= before)[group])
 
 
 def _place(
-    traces: Array, kernels: Kernels, alphas: Array, thetas: Array, start: Any, **options: int
+    traces: Array,
+    kernels: Kernels,
+    alphas: Array,
+    thetas: Array,
+    start: Any,
+    sweeps: int | None = None,
 ) -> PlacedSpikes:
     times = (kernels.fs, kernels.tau_rise, kernels.tau_decay)
-    return place_spikes(traces, *times, alphas, thetas, start, **options, **kernels.shared())
+    options = kernels.shared() if sweeps is None else kernels.shared() | {"sweeps": sweeps}
+    return place_spikes(traces, *times, alphas, thetas, start, **options)
 
 
 def _least_squares(traces: Array, fit: NDArray[np.float32]) -> Array:
