@@ -447,13 +447,14 @@ def test_a_cell_whose_search_was_cut_short_says_so(small, monkeypatch):
     assert result.metadata["cells_converged"] == expected
 
 
-@pytest.mark.parametrize("constrained", [True, False])
-def test_spikes_rise_above_more_where_no_amplitude_is_evident(small, constrained, monkeypatch):
-    asked = []
+@pytest.fixture
+def asked(monkeypatch):
+    """Which amplitudes are evident, and what spikes are asked for; two cells never are."""
+    seen = []
 
-    def spy(traces, kernels, amplitudes, *given, least_nulls, **options):
-        asked.append((amplitudes.evident, least_nulls))
-        return infer_spikes(traces, kernels, amplitudes, *given, least_nulls=least_nulls, **options)
+    def spy(traces, kernels, amplitudes, *given, **options):
+        seen.append((amplitudes.evident, options))
+        return infer_spikes(traces, kernels, amplitudes, *given, **options)
 
     def measure(*given):
         amplitudes = measure_amplitudes(*given)
@@ -461,33 +462,27 @@ def test_spikes_rise_above_more_where_no_amplitude_is_evident(small, constrained
 
     monkeypatch.setattr(activity, "infer_spikes", spy)
     monkeypatch.setattr(activity, "measure_amplitudes", measure)
+    return seen
+
+
+@pytest.mark.parametrize("constrained", [True, False])
+def test_spikes_rise_above_more_where_no_amplitude_is_evident(small, constrained, asked):
     result = run_cadecon(small, FS, max_iterations=1, noise_constrained=constrained)
-    ((evident, least),) = asked
+    ((evident, options),) = asked
     assert 0 < evident.sum() < evident.size
     assert not result.details.scale_known[:2].any()
     expected = np.where(evident, 1.0, 1.5) if constrained else 0.0
-    np.testing.assert_array_equal(least, expected)
+    np.testing.assert_array_equal(options["least_nulls"], expected)
 
 
 @pytest.mark.parametrize("holds", [True, False])
-def test_spikes_stand_out_of_the_calcium_where_transients_vary(small, holds, monkeypatch):
-    asked = []
-
-    def spy(traces, kernels, amplitudes, *given, ratio, **options):
-        asked.append((amplitudes.evident, ratio))
-        return infer_spikes(traces, kernels, amplitudes, *given, ratio=ratio, **options)
-
-    def measure(*given):
-        amplitudes = measure_amplitudes(*given)
-        return amplitudes.spoilt(np.arange(len(given[0])) < 2)
-
-    monkeypatch.setattr(activity, "infer_spikes", spy)
-    monkeypatch.setattr(activity, "measure_amplitudes", measure)
+def test_spikes_stand_out_of_the_calcium_where_transients_vary(small, holds, asked, monkeypatch):
     monkeypatch.setattr(search, "holds", lambda *_, **__: holds)
     run_cadecon(small, FS, max_iterations=1)
-    ((evident, ratio),) = asked
+    ((evident, options),) = asked
     assert 0 < evident.sum() < evident.size
-    np.testing.assert_array_equal(ratio, np.where(evident | holds, 0.0, working.MISMATCH))
+    expected = np.where(evident | holds, 0.0, working.MISMATCH)
+    np.testing.assert_array_equal(options["ratio"], expected)
 
 
 def test_doubt_changes_what_is_claimed_and_not_what_is_found(small, found, monkeypatch):

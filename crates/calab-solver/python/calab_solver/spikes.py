@@ -34,7 +34,7 @@ class PlacedSpikes:
     sweeps : numpy.ndarray of int64, shape (n_cells,)
         Sweeps until nothing changed, or all that were allowed.
     converged : numpy.ndarray of bool, shape (n_cells,)
-        Whether the last sweep changed nothing.
+        Whether the last sweep, which looked at everything once more, changed nothing.
     """
 
     bins: tuple[NDArray[np.int64], ...]

@@ -63,6 +63,8 @@ pub(super) struct Ruler {
     /// How far the rows are from the line between the first and the last one: no phase lies further
     /// above the better of these two.
     slack: [f64; 3],
+    /// Whether phases hold no spikes, so that there is no such line.
+    hides: bool,
 }
 
 /// A bin, its measure, correlation and energy.
@@ -136,13 +138,14 @@ impl Ruler {
                 *slack = slack.max((row[k] - line).abs() + ROUNDING * row[k].abs());
             }
         }
-        Self { measure, table, slack }
+        let hides = table.contains(&UNSEEN);
+        Self { measure, table, slack, hides }
     }
 
     /// Whether some of the frames may have a measure from `least` on.
     #[inline(always)]
     fn may_reach(&self, least: f64, d: &[f64; SIDE], r: &[f64; SIDE]) -> bool {
-        if self.table.len() <= FEW || self.table.contains(&UNSEEN) {
+        if self.table.len() <= FEW || self.hides {
             return true;
         }
         let mut highest = [f64::NEG_INFINITY; SIDE];

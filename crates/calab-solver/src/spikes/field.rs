@@ -454,7 +454,7 @@ impl<'a> Field<'a> {
     }
 }
 
-fn plus(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
+pub(super) fn plus(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
     [a[0] + b[0], a[1] + b[1]]
 }
 

@@ -32,7 +32,7 @@ const LAST_STEP: f64 = 0.25;
 
 /// Rounds of events above a constant that was found on stretches, of which the median is taken of what
 /// they leave of the whole: events of later rounds are few and small. In dense firing two rounds leave it
-/// a sixth of the noise too high.
+/// too high.
 const ROUNDS_OF_MEDIAN: usize = 3;
 
 /// Fewest frames for which a second thread is started.

@@ -54,7 +54,7 @@ pub struct Placement {
     pub pve: f64,
     /// Sweeps until nothing changed, or all that were allowed.
     pub sweeps: usize,
-    /// Whether the last sweep changed nothing.
+    /// Whether the last sweep, which looked at everything once more, changed nothing.
     pub converged: bool,
 }
 

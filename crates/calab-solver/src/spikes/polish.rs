@@ -12,7 +12,7 @@
 use fearless_simd::{Simd, dispatch, f64x8, prelude::*};
 
 use super::bins::{Candidate, Measure, Ruler};
-use super::field::{Event, Field};
+use super::field::{Event, Field, plus};
 use super::powers::flushed;
 use super::pursuit::merged;
 use super::shape::Spot;
@@ -299,8 +299,4 @@ impl LanePowers {
 #[inline(always)]
 fn load<S: Simd>(simd: S, powers: &[f64; 2 * LANES], first: usize) -> f64x8<S> {
     f64x8::from_slice(simd, &powers[first..first + LANES])
-}
-
-fn plus(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
-    [a[0] + b[0], a[1] + b[1]]
 }

@@ -1,5 +1,7 @@
 //! Powers of a transient's two roots, so that what a spike changes is no recursion.
 
+use std::f64::consts::LN_2;
+
 use super::shape::Shape;
 
 /// What is smaller than this, beside samples of about 1, is taken for 0: such numbers are slow.
@@ -25,9 +27,8 @@ impl Powers {
             std::iter::successors(Some(1.0), next).take(most + 1).collect::<Vec<_>>()
         });
         let down = [&up[0], &up[1]].map(|powers| powers.iter().rev().copied().collect());
-        let halving = shape.frames().map(|constant| std::f64::consts::LN_2 * constant);
-        let halving = [halving[1], halving[0]];
-        Self { up, down, halving }
+        let [rise, decay] = shape.frames().map(|constant| LN_2 * constant);
+        Self { up, down, halving: [decay, rise] }
     }
 
     /// The largest power.

@@ -35,7 +35,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-#: Misfit of kernels far from right that is allowed for, as a share of the calcium.
+#: What kernels far from right, and transients that vary, leave as a share of the calcium.
 MISMATCH = 0.15
 #: Samples that are worked on at a time, so that memory is bounded.
 BLOCK_SAMPLES = 1 << 21
